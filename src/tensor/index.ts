@@ -1,0 +1,5 @@
+/** Host arrays, shapes, dtypes and seeded random streams. */
+export * from "./dtype.js";
+export * from "./host-tensor.js";
+export * from "./random.js";
+export * from "./shape.js";
