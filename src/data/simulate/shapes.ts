@@ -1,0 +1,83 @@
+/**
+ * The two-dimensional shapes from which the simulator builds hearts. Coordinates are those of the sector: u to
+ * the right and v downwards (away from the transducer), in units of the imaging depth, apex at (0, 0).
+ */
+export type Point = readonly [u: number, v: number];
+
+/** A blood-filled space. Angles in radians, clockwise on the screen (v points down). */
+export type Cavity =
+  | { kind: "ellipse"; centre: Point; radii: Point; angle: number }
+  | { kind: "tube"; from: Point; to: Point; halfWidth: number }
+  | { kind: "arc"; centre: Point; radius: number; halfWidth: number; start: number; end: number };
+
+/** A bright line: a leaflet, a septum or the pericardium. */
+export interface Stroke {
+  from: Point;
+  to: Point;
+  halfWidth: number;
+  brightness: number;
+}
+
+/** Distance function of a shape: negative inside, positive outside, in depth units. */
+export type Distance = (u: number, v: number) => number;
+
+/** Distance from a point to the segment `from`-`to`. */
+export function segmentDistance(from: Point, to: Point): Distance {
+  const [fu, fv] = from;
+  const du = to[0] - fu;
+  const dv = to[1] - fv;
+  const inverse = 1 / Math.max(du * du + dv * dv, 1e-12);
+  return (u, v) => {
+    const along = Math.min(1, Math.max(0, ((u - fu) * du + (v - fv) * dv) * inverse));
+    const a = u - fu - along * du;
+    const b = v - fv - along * dv;
+    return Math.sqrt(a * a + b * b);
+  };
+}
+
+/** Signed distance to a cavity's border; for an ellipse to first order, k (k - 1) / |grad k^2 / 2|. */
+export function cavityDistance(cavity: Cavity): Distance {
+  switch (cavity.kind) {
+    case "ellipse":
+      return ellipseDistance(cavity.centre, cavity.radii, cavity.angle);
+    case "tube": {
+      const toAxis = segmentDistance(cavity.from, cavity.to);
+      return (u, v) => toAxis(u, v) - cavity.halfWidth;
+    }
+    case "arc":
+      return arcDistance(cavity.centre, cavity.radius, cavity.halfWidth, cavity.start, cavity.end);
+  }
+}
+
+function ellipseDistance(centre: Point, radii: Point, angle: number): Distance {
+  const cos = Math.cos(angle);
+  const sin = Math.sin(angle);
+  const [ru, rv] = radii;
+  return (u, v) => {
+    const a = ((u - centre[0]) * cos + (v - centre[1]) * sin) / ru;
+    const b = ((v - centre[1]) * cos - (u - centre[0]) * sin) / rv;
+    const k = Math.sqrt(a * a + b * b);
+    if (k < 1e-6) return -Math.min(ru, rv);
+    return (k * (k - 1)) / Math.sqrt((a * a) / (ru * ru) + (b * b) / (rv * rv));
+  };
+}
+
+function arcDistance(centre: Point, radius: number, halfWidth: number, start: number, end: number): Distance {
+  const middle = (start + end) / 2;
+  const halfSpan = (end - start) / 2;
+  const tip = (angle: number): Point => [
+    centre[0] + radius * Math.cos(angle),
+    centre[1] + radius * Math.sin(angle),
+  ];
+  const [first, last] = [tip(start), tip(end)];
+  return (u, v) => {
+    const a = u - centre[0];
+    const b = v - centre[1];
+    const turn = Math.atan2(b, a) - middle;
+    const wrapped = turn - 2 * Math.PI * Math.round(turn / (2 * Math.PI));
+    if (Math.abs(wrapped) <= halfSpan) return Math.abs(Math.sqrt(a * a + b * b) - radius) - halfWidth;
+    const toFirst = (u - first[0]) ** 2 + (v - first[1]) ** 2;
+    const toLast = (u - last[0]) ** 2 + (v - last[1]) ** 2;
+    return Math.sqrt(Math.min(toFirst, toLast)) - halfWidth;
+  };
+}
