@@ -1,0 +1,141 @@
+import { z } from "zod";
+import { byteCountSchema, type InputSize, sizeSchema, taskWeightsSchema } from "./values.js";
+
+/** Where a graph may run; providers other than `cpu` must be present in the installed ONNX Runtime. */
+export const devices = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const;
+export type Device = (typeof devices)[number];
+
+const count = (least: number) => z.int().min(least);
+const nonNegative = () => z.number().min(0);
+/** A share in [0, 1): momentum, smoothing and dropout lose their meaning at 1. */
+const share = () => z.number().min(0).lt(1);
+const required = (remedy: string) =>
+  z.string({ error: (issue) => (issue.input === undefined ? `is required; ${remedy}` : undefined) }).min(1);
+
+const defaultSize: InputSize = { width: 320, height: 320 };
+const defaultCacheBytes = 2 * 1024 ** 3;
+
+/**
+ * A training run. The description of each field, with its unit, is the help of the command line as well
+ * (`trainOptions`), and the defaults stand here alone. Relative paths are taken from the working directory.
+ */
+export const trainConfigSchema = z.strictObject({
+  data: required("give --data data.yaml").describe("data.yaml: splits, names, views (path)"),
+  model: required("give --model, such as joint-yolov5n").describe(
+    "model by name: detect-yolov5n, classify-yolov5n, joint-yolov5n (n, s, m, l, x)",
+  ),
+  weights: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("weights to start from: a run, .pt, .safetensors (path)"),
+  epochs: count(1).default(100).describe("passes over the training split"),
+  batch: count(1).default(16).describe("images a step"),
+  size: sizeSchema.default(defaultSize).describe("network input, N or WxH, multiples of 32 (pixels)"),
+  seed: count(0)
+    .max(2 ** 32 - 1)
+    .default(0)
+    .describe("seed of every random stream"),
+  device: z.enum(devices).default("cpu").describe("where the graph runs"),
+  threads: count(0).default(0).describe("threads of the CPU device; 0: all cores"),
+  out: z
+    .string()
+    .min(1)
+    .default("runs/train")
+    .describe("run directory; the next free name where it holds a run (path)"),
+
+  optimizer: z.enum(["sgd", "adamw"]).default("sgd").describe("sgd (with Nesterov momentum) or adamw"),
+  lr0: z.number().positive().default(0.01).describe("learning rate after the warm-up"),
+  lrf: z.number().positive().default(0.01).describe("learning rate at the end, as a share of lr0"),
+  schedule: z.enum(["cosine", "linear"]).default("cosine").describe("course of the learning rate, by epoch"),
+  momentum: share().default(0.937).describe("momentum of sgd, first beta of adamw"),
+  weightDecay: nonNegative()
+    .default(0.0005)
+    .describe("weight decay at the nominal batch; none on norms and biases"),
+  warmupEpochs: nonNegative().default(3).describe("length of the warm-up; 0: none (epochs)"),
+  warmupMomentum: share().default(0.8).describe("momentum at the start of the warm-up"),
+  warmupBiasLr: nonNegative().default(0.1).describe("learning rate of biases at the start of the warm-up"),
+  nominalBatch: count(0).default(64).describe("gradients are accumulated up to this many images; 0: never"),
+  clipNorm: nonNegative().default(10).describe("largest global norm of the gradient; 0: no clipping"),
+  ema: z
+    .strictObject({
+      decay: share().default(0.9999).describe("decay of the averaged weights; 0: no averaging"),
+      tau: z
+        .number()
+        .positive()
+        .default(2000)
+        .describe("ramp of that decay, decay * (1 - exp(-t / tau)) (updates)"),
+    })
+    .prefault({})
+    .describe("exponential moving average of the weights"),
+
+  labelSmoothing: z
+    .strictObject({
+      detection: share().default(0).describe("label smoothing of the box classes"),
+      classification: share().default(0).describe("label smoothing of the views"),
+    })
+    .prefault({})
+    .describe("label smoothing of each task"),
+  taskWeights: taskWeightsSchema
+    .default({ detection: 1, classification: 1 })
+    .describe("initial weights of the task losses: detection,classification"),
+  lossScale: z
+    .enum(["sum", "yolov5"])
+    .default("sum")
+    .describe("detection loss as the sum of its items, or that times the batch size, as YOLOv5 has it"),
+  boxGain: nonNegative().default(0.05).describe("gain of the box term"),
+  objGain: nonNegative().default(1).describe("gain of the objectness term at 640 pixels"),
+  clsGain: nonNegative().default(0.5).describe("gain of the class term at 80 classes"),
+  anchorThreshold: z
+    .number()
+    .gt(1)
+    .default(4)
+    .describe("largest ratio of a side between a box and its anchor"),
+  tap: z
+    .enum(["p3", "p4", "p5", "backbone"])
+    .default("p3")
+    .describe("feature map that the classification head of a joint model reads"),
+  detachClassifier: z
+    .boolean()
+    .default(false)
+    .describe("keep the classification gradient out of the shared network"),
+  dropout: share().default(0.2).describe("dropout before the last layer of the classification head"),
+  balancer: z.string().min(1).default("static").describe("how the task losses are balanced, by name"),
+
+  patience: count(0)
+    .default(0)
+    .describe("stop after this many epochs without a better fitness; 0: never (epochs)"),
+  fraction: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe("share of the training clips to train on, drawn by the seed"),
+  fitness: z
+    .strictObject({
+      map50: nonNegative().default(0.1).describe("weight of mAP@.5 in the fitness"),
+      map50_95: nonNegative().default(0.9).describe("weight of mAP@.5:.95 in the fitness"),
+      balancedAccuracy: nonNegative()
+        .default(1)
+        .describe("weight of the views' balanced accuracy in the fitness"),
+    })
+    .prefault({})
+    .describe("weights of the fitness that chooses the best checkpoint"),
+  validation: z
+    .strictObject({ every: count(1).default(1).describe("epochs from one validation to the next") })
+    .prefault({})
+    .describe("validation during training"),
+  checkpointEverySteps: count(0)
+    .default(0)
+    .describe("steps from one checkpoint to the next; 0: each epoch only"),
+  cacheBytes: byteCountSchema
+    .default(defaultCacheBytes)
+    .describe("memory for decoded images, such as 512MB or 2GB (bytes)"),
+  workers: count(1).default(2).describe("images decoded at a time, off the training thread"),
+});
+
+/** A resolved training run: every field present. */
+export type TrainConfig = z.output<typeof trainConfigSchema>;
+/** What may stand in a configuration file. */
+export type TrainConfigInput = z.input<typeof trainConfigSchema>;
