@@ -41,7 +41,10 @@ export const taskWeightsSchema = z.preprocess(
       { detection: z.number().min(0), classification: z.number().min(0) },
       { error: expected("expected two numbers: detection,classification") },
     )
-    .refine((weights) => weights.detection + weights.classification > 0, "expected a weight above 0"),
+    .refine(
+      (weights) => Math.max(weights.detection, weights.classification) > 0,
+      "expected a weight above 0",
+    ),
 );
 
 const unitBytes: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
