@@ -166,7 +166,8 @@ function bilinearTaps(sourceLength: number, length: number): Taps {
   };
   const step = sourceLength / length;
   for (let i = 0; i < length; i++) {
-    const position = (i + 0.5) * step - 0.5;
+    // OpenCV holds positions in float32, which now and then decides the last bit of a weight.
+    const position = Math.fround((i + 0.5) * step - 0.5);
     const floor = Math.floor(position);
     const inside = floor >= 0 && floor < sourceLength - 1;
     taps.first[i] = Math.min(Math.max(floor, 0), sourceLength - 1);
