@@ -84,6 +84,17 @@ describe("matching", () => {
     expect([...tp.subarray(0, 10)]).toEqual([1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
     expect([...tp.subarray(10)]).toEqual([0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
   });
+
+  it("gives a detection between two labels of equal IoU to the later one", () => {
+    const truth: LabelledBox[] = [
+      { classIndex: 0, box: [0, 0, 8, 10] },
+      { classIndex: 0, box: [2, 0, 10, 10] },
+    ];
+    const between: Detection = { classIndex: 0, confidence: 0.9, box: [0, 0, 10, 10] };
+    const on = (label: LabelledBox): Detection => ({ classIndex: 0, confidence: 0.8, box: label.box });
+    expect([...matchDetections([between, on(truth[1])], truth, [0.5])]).toEqual([1, 0]);
+    expect([...matchDetections([between, on(truth[0])], truth, [0.5])]).toEqual([1, 1]);
+  });
 });
 
 /** Every number of a result as text: much quicker to compare than the arrays, element by element. */
@@ -165,6 +176,19 @@ describe("curves", () => {
       fpCount: 0,
     });
     expect(bestIndex).toBe(0);
+  });
+
+  it("have no recall and full precision above the highest confidence", () => {
+    const { perClass } = averagePrecision({
+      tp: new Uint8Array(10),
+      confidence: Float64Array.of(0.5),
+      predictedClass: Int32Array.of(0),
+      targetClass: Int32Array.of(0),
+      classes: 1,
+    });
+    const [{ precision, recall }] = perClass;
+    expect([precision[499], precision[500], precision[999]]).toEqual([0, 1, 1]);
+    expect([recall[500], recall[999]]).toEqual([0, 0]);
   });
 
   it("refuse lengths and classes that do not fit", () => {

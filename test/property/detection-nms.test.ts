@@ -105,6 +105,13 @@ describe("non-maximum suppression", () => {
     );
   });
 
+  it("keeps a box that overlaps a better one by exactly the threshold", () => {
+    const decoded = Float32Array.of(5, 5, 10, 10, 1, 1, 0, 0, 5, 2.5, 10, 5, 0.5, 1, 0, 0);
+    const kept = (iouThreshold: number) =>
+      nonMaximumSuppression(decoded, { rows: 2, classes, iouThreshold }).length;
+    expect([kept(0.5), kept(0.49)]).toEqual([2, 1]);
+  });
+
   it("leaves out rows that are not numbers, and takes no rows at all", () => {
     const row = Float32Array.of(5, 5, 4, 4, Number.NaN, 1, 1, 1);
     expect(nonMaximumSuppression(row, { rows: 1, classes })).toEqual([]);
