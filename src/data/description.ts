@@ -28,8 +28,11 @@ export interface DataDescription {
 const knownKeys = ["path", "train", "val", "test", "names", "nc", "views", "groups", "unlabelled"];
 const groupKeys = ["patient", "video"];
 
+// A bare `0` or `yes` in YAML is no string, but a name all the same.
+const className = z.union([z.string().min(1), z.number(), z.boolean()]).transform(String);
+
 const classNames = z
-  .union([z.array(z.coerce.string().min(1)), z.record(z.string(), z.coerce.string().min(1))], {
+  .union([z.array(className), z.record(z.string(), className)], {
     error: "expected a list of names or a map from index to name",
   })
   .transform((value, context) => {
@@ -50,9 +53,10 @@ const classNames = z
     }
   });
 
+const entryForm = "expected a folder, a list of folders or a .txt list of images";
 const splitEntries = z
-  .union([z.string().min(1), z.array(z.string().min(1)).min(1)], {
-    error: "expected a folder, a list of folders or a .txt list of images",
+  .union([z.string().min(1, entryForm), z.array(z.string().min(1, entryForm)).min(1, entryForm)], {
+    error: entryForm,
   })
   .transform((value) => (Array.isArray(value) ? value : [value]))
   .nullish();

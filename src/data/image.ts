@@ -49,8 +49,8 @@ const padValue = 114;
  */
 export async function decodeImage(path: string): Promise<DecodedImage> {
   try {
-    // `failOn: "error"` refuses broken and truncated pixel data, and forgives remarks about odd headers.
-    const image = sharp(path, { failOn: "error", autoOrient: true, ignoreIcc: true });
+    // JPEG decoders report broken pixel data as warnings and go on with grey or shifted blocks.
+    const image = sharp(path, { failOn: "warning", autoOrient: true, ignoreIcc: true });
     const { data, info } = await image
       .removeAlpha()
       .toColourspace("srgb")

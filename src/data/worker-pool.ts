@@ -19,7 +19,8 @@ export class WorkerPool {
   constructor(count: number) {
     const file = workerFile();
     for (let i = 0; i < count; i++) {
-      const thread = new Worker(file);
+      // Node's options of the main program, such as --input-type, need not fit a thread.
+      const thread = new Worker(file, { execArgv: [] });
       const waiting = new Map<number, Waiting>();
       thread.on("message", (reply: LoadReply) => {
         const request = waiting.get(reply.id);
