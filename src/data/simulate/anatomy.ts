@@ -70,8 +70,8 @@ function mix(a: Point, b: Point, t: number): Point {
 /** Two leaflets from their hinges to tips that move from the closed to the open position. */
 function leaflets(hinges: readonly [Point, Point], closed: Point, open: readonly [Point, Point], t: number) {
   return [
-    stroke(hinges[0], mix(closed, open[0], t), 0.007, 0.9),
-    stroke(hinges[1], mix(closed, open[1], t), 0.007, 0.9),
+    stroke(hinges[0], mix(closed, open[0], t), 0.007, 0.5),
+    stroke(hinges[1], mix(closed, open[1], t), 0.007, 0.5),
   ];
 }
 
@@ -89,24 +89,36 @@ function apicalFourChamber(pose: CyclePose, p: Proportions): Anatomy {
       ellipse(-0.14, atrium, 0.12 * p.atria * fill, 0.105 * p.atria * fill),
     ],
     strokes: [
-      stroke([0.0, 0.24], [0.0, plane], 0.02 * p.wall, 0.75),
-      stroke([0.0, plane], [0.0, plane + 0.26], 0.009, 0.7),
-      stroke([0.24, plane], [0.3, plane + 0.04], 0.02, 0.8),
-      stroke([-0.24, plane], [-0.3, plane + 0.04], 0.02, 0.8),
+      stroke([0.0, 0.24], [0.0, plane], 0.02 * p.wall, 0.35),
+      stroke([0.0, plane], [0.0, plane + 0.26], 0.009, 0.35),
+      stroke([0.24, plane], [0.3, plane + 0.04], 0.02, 0.4),
+      stroke([-0.24, plane], [-0.3, plane + 0.04], 0.02, 0.4),
       ...leaflets(
-        [[0.01, plane], [0.245, plane]],
+        [
+          [0.01, plane],
+          [0.245, plane],
+        ],
         [0.13, plane + 0.004],
-        [[0.085, plane - 0.1], [0.185, plane - 0.07]],
+        [
+          [0.085, plane - 0.1],
+          [0.185, plane - 0.07],
+        ],
         pose.inletOpening,
       ),
       ...leaflets(
-        [[-0.01, plane - 0.018], [-0.24, plane - 0.01]],
+        [
+          [-0.01, plane - 0.018],
+          [-0.24, plane - 0.01],
+        ],
         [-0.13, plane - 0.01],
-        [[-0.08, plane - 0.09], [-0.185, plane - 0.08]],
+        [
+          [-0.08, plane - 0.09],
+          [-0.185, plane - 0.08],
+        ],
         pose.inletOpening,
       ),
     ],
-    wall: { brightness: 0.55, thickness: 0.03 * p.wall },
+    wall: { brightness: 0.2, thickness: 0.03 * p.wall },
     jets: {
       MR: { orifice: [0.13, plane + 0.005], direction: [0.06, 1] },
       TR: { orifice: [-0.13, plane - 0.005], direction: [0.02, 1] },
@@ -126,7 +138,7 @@ function parasternalShortAxis(pose: CyclePose, p: Proportions): Anatomy {
   const left = -3.4;
   const trunk = at(right + 0.1, radius + 0.012);
   const cusps = [-0.5, 1.6, 3.65].map((angle) =>
-    stroke(at(angle, ring * pose.outletOpening * 0.8), at(angle, ring), 0.007, 0.8),
+    stroke(at(angle, ring * pose.outletOpening * 0.8), at(angle, ring), 0.007, 0.5),
   );
   const inflow = at(left, radius);
   return {
@@ -139,13 +151,22 @@ function parasternalShortAxis(pose: CyclePose, p: Proportions): Anatomy {
     ],
     strokes: [
       ...cusps,
-      stroke(at(right, radius - 0.06), at(right, radius - 0.06 * pose.outletOpening), 0.008, 0.9),
-      stroke(at(right, radius + 0.06), at(right, radius + 0.06 * pose.outletOpening), 0.008, 0.9),
-      stroke([inflow[0] - 0.07, inflow[1] + 0.03], [inflow[0] - 0.01, inflow[1] + 0.035], 0.008, 0.9),
-      stroke([inflow[0] + 0.07, inflow[1] + 0.03], [inflow[0] + 0.01, inflow[1] + 0.035], 0.008, 0.9),
-      ...polyline([[-0.34, 0.84], [-0.12, 0.91], [0.14, 0.9], [0.36, 0.82]], 0.022, 0.8),
+      stroke(at(right, radius - 0.06), at(right, radius - 0.06 * pose.outletOpening), 0.008, 0.5),
+      stroke(at(right, radius + 0.06), at(right, radius + 0.06 * pose.outletOpening), 0.008, 0.5),
+      stroke([inflow[0] - 0.07, inflow[1] + 0.03], [inflow[0] - 0.01, inflow[1] + 0.035], 0.008, 0.5),
+      stroke([inflow[0] + 0.07, inflow[1] + 0.03], [inflow[0] + 0.01, inflow[1] + 0.035], 0.008, 0.5),
+      ...polyline(
+        [
+          [-0.34, 0.84],
+          [-0.12, 0.91],
+          [0.14, 0.9],
+          [0.36, 0.82],
+        ],
+        0.022,
+        0.45,
+      ),
     ],
-    wall: { brightness: 0.75, thickness: 0.024 * p.wall },
+    wall: { brightness: 0.28, thickness: 0.024 * p.wall },
     jets: {
       PR: { orifice: at(right, radius), direction: [-0.62, -0.78] },
       TR: { orifice: [inflow[0], inflow[1] + 0.03], direction: [0.08, 1] },
@@ -168,24 +189,45 @@ function parasternalLongAxis(pose: CyclePose, p: Proportions): Anatomy {
       ellipse(0.13, 0.79, 0.042, 0.04),
     ],
     strokes: [
-      stroke([-0.38, 0.385], [0.0, 0.345], 0.024 * p.wall, 0.65),
-      stroke([0.0, 0.345], [0.32, 0.275], 0.011, 0.95),
-      stroke([0.06, 0.478], [0.34, 0.4], 0.011, 0.9),
-      ...polyline([[-0.44, 0.66], [-0.2, 0.705], [0.06, 0.715], [0.4, 0.69]], 0.03, 1),
+      stroke([-0.38, 0.385], [0.0, 0.345], 0.024 * p.wall, 0.3),
+      stroke([0.0, 0.345], [0.32, 0.275], 0.011, 0.6),
+      stroke([0.06, 0.478], [0.34, 0.4], 0.011, 0.55),
+      ...polyline(
+        [
+          [-0.44, 0.66],
+          [-0.2, 0.705],
+          [0.06, 0.715],
+          [0.4, 0.69],
+        ],
+        0.03,
+        0.7,
+      ),
       ...leaflets(
-        [[valve[0], valve[1] - 0.055], [valve[0] + 0.025, valve[1] + 0.055]],
+        [
+          [valve[0], valve[1] - 0.055],
+          [valve[0] + 0.025, valve[1] + 0.055],
+        ],
         [valve[0] + 0.045, valve[1] - 0.005],
-        [[valve[0] + 0.07, valve[1] - 0.06], [valve[0] + 0.09, valve[1] + 0.025]],
+        [
+          [valve[0] + 0.07, valve[1] - 0.06],
+          [valve[0] + 0.09, valve[1] + 0.025],
+        ],
         pose.outletOpening,
       ),
       ...leaflets(
-        [[0.055, 0.485], [0.045, 0.64]],
+        [
+          [0.055, 0.485],
+          [0.045, 0.64],
+        ],
         [0.005, 0.565],
-        [[-0.07, 0.47], [-0.06, 0.62]],
+        [
+          [-0.07, 0.47],
+          [-0.06, 0.62],
+        ],
         pose.inletOpening,
       ),
     ],
-    wall: { brightness: 0.55, thickness: 0.026 * p.wall },
+    wall: { brightness: 0.2, thickness: 0.026 * p.wall },
     jets: {
       AR: { orifice: [valve[0] + 0.02, valve[1] + 0.01], direction: [-0.99, 0.12] },
       MR: { orifice: [0.02, 0.565], direction: [0.98, 0.1] },

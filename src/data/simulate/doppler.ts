@@ -18,7 +18,7 @@ export type JetField = (u: number, v: number, beamU: number, beamV: number) => n
 
 /**
  * The jet of `valve`: narrow at the orifice, widening along its direction, with a ragged border. The shown
- * velocity is the jet's speed times the cosine to the beam (at least 0.35 of it, as turbulence spreads
+ * velocity is the jet's speed times the cosine to the beam (raised where it is small, as turbulence spreads
  * directions), with turbulence added and aliased into -1..1.
  */
 export function jetField(
@@ -41,7 +41,7 @@ export function jetField(
     const ragged = 1 + 0.25 * smoothNoise(bank, u * 24 + ou, v * 24 + ov);
     if (Math.abs(across) > jetProfile(along) * ragged) return Number.NaN;
     const cosine = cos * beamU + sin * beamV;
-    const projected = -Math.sign(cosine || 1) * Math.max(Math.abs(cosine), 0.35);
+    const projected = -(cosine + 0.35 * Math.tanh(8 * cosine)) / 1.35;
     const speed = PEAK_VELOCITY[valve] * (1 - 0.45 * along) * (1 - 0.3 * across * across);
     const turbulence = 0.5 * smoothNoise(bank, u * 55 + ov, v * 55 + ou);
     return bounded(alias(projected * speed + turbulence));

@@ -1,6 +1,5 @@
 import { velocityColour } from "./doppler.js";
-import type { RgbPicture } from "./render.js";
-import type { PolarWindow, SectorMap } from "./sector.js";
+import type { PolarWindow, RgbPicture, SectorMap } from "./sector.js";
 
 /** Draws the outline of the colour box: two radial edges and two arcs, thin and pale. */
 export function drawColourBoxOutline(picture: RgbPicture, map: SectorMap, window: PolarWindow): void {

@@ -2,16 +2,17 @@ import { type Anatomy, buildAnatomy, type Valve, type View } from "./anatomy.js"
 import { JET, jetField, LAMINAR_FLOW, laminarFlow, NO_FLOW, velocityColour } from "./doppler.js";
 import { cell, type NoiseBank, smoothNoise, speckle } from "./noise.js";
 import { drawColourBar, drawColourBoxOutline, drawTicks } from "./overlay.js";
-import { BEAMS, beamAngle, type PolarWindow, ROWS, rowRadius, type SectorMap } from "./sector.js";
-import { cavityDistance, type Distance, segmentDistance } from "./shapes.js";
+import {
+  BEAMS,
+  beamAngle,
+  type PolarWindow,
+  type RgbPicture,
+  ROWS,
+  rowRadius,
+  type SectorMap,
+} from "./sector.js";
+import { cavityDistance, type Distance, strokesEcho } from "./shapes.js";
 import type { ClipLook, FramePose, PatientLook } from "./variation.js";
-
-/** An RGB picture, [height, width, 3] uint8. */
-export interface RgbPicture {
-  width: number;
-  height: number;
-  data: Uint8Array;
-}
 
 /** All that one frame shows. */
 export interface Scene {
@@ -28,6 +29,11 @@ export interface RenderedFrame {
   box: [number, number, number, number];
 }
 
+/** Largest displacement of the anatomy by its warping, depth units. */
+const WARP = 0.02;
+/** Echo amplitude of blood, about 48 dB under the brightest tissue. */
+const BLOOD = 0.004;
+
 /** Echo and flow on the polar grid [ROWS, BEAMS] of the scanner, before scan conversion. */
 interface PolarFrame {
   echo: Float32Array;
@@ -38,9 +44,9 @@ interface PolarFrame {
 /** Renders one frame: echo and Doppler on the polar grid, scan conversion, then the scanner's overlay. */
 export function renderFrame(bank: NoiseBank, map: SectorMap, scene: Scene): RenderedFrame {
   const anatomy = buildAnatomy(scene.view, scene.frame.cycle, scene.patient.proportions);
-  const toAnatomy = inversePose(scene.clip, scene.frame);
+  const pose = inversePose(scene.clip, scene.frame);
   const window = colourWindow(anatomy, scene);
-  const polar = renderPolar(bank, scene, anatomy, toAnatomy, window);
+  const polar = renderPolar(bank, scene, anatomy, pose, window);
   const rendered = scanConvert(map, polar, scene.patient);
   drawColourBoxOutline(rendered.picture, map, window);
   if (scene.patient.ticks) drawTicks(rendered.picture, map);
@@ -48,15 +54,22 @@ export function renderFrame(bank: NoiseBank, map: SectorMap, scene: Scene): Rend
   return rendered;
 }
 
-type Pose = (u: number, v: number) => readonly [number, number];
+/** Similarity from the sector's coordinates to the anatomy's. */
+interface Pose {
+  u: number;
+  v: number;
+  cos: number;
+  sin: number;
+}
 
-/** From the sector's coordinates to the anatomy's: undoes the clip's shift, rotation and scale about (0, 0.5). */
+/** Undoes the clip's shift, rotation and scale about (0, 0.5), and the frame's drift. */
 function inversePose(clip: ClipLook, frame: FramePose): Pose {
-  const cos = Math.cos(clip.rotation) / clip.scale;
-  const sin = Math.sin(clip.rotation) / clip.scale;
-  const cu = clip.shift[0] + frame.drift[0];
-  const cv = 0.5 + clip.shift[1] + frame.drift[1];
-  return (u, v) => [(u - cu) * cos + (v - cv) * sin, 0.5 + (v - cv) * cos - (u - cu) * sin];
+  return {
+    u: clip.shift[0] + frame.drift[0],
+    v: 0.5 + clip.shift[1] + frame.drift[1],
+    cos: Math.cos(clip.rotation) / clip.scale,
+    sin: Math.sin(clip.rotation) / clip.scale,
+  };
 }
 
 /** The clip's colour box around the jet: a window of angles and radii. */
@@ -85,7 +98,7 @@ function renderPolar(
   bank: NoiseBank,
   scene: Scene,
   anatomy: Anatomy,
-  toAnatomy: Pose,
+  pose: Pose,
   window: PolarWindow,
 ): PolarFrame {
   const { patient, clip, frame } = scene;
@@ -95,17 +108,23 @@ function renderPolar(
     flow: new Uint8Array(size),
     velocity: new Float32Array(size),
   };
+  const warpAt = clip.offset[0] + 0.5;
   const cavities = anatomy.cavities.map(cavityDistance);
-  const reflect = reflectivity(anatomy, cavities, bank, scene);
+  const reflect = reflectivity(anatomy, bank, scene);
   const jet = jetField(bank, anatomy, scene.valve, clip, frame);
   for (let beam = 0; beam < BEAMS; beam++) {
     const angle = beamAngle(beam, patient.halfAngle);
     const [beamU, beamV] = [Math.sin(angle), Math.cos(angle)];
-    const beamGain = 3.5 * smoothNoise(bank, beam / 13 + clip.offset[0], clip.offset[1]);
+    const beamGain = 6 * smoothNoise(bank, beam / 13 + clip.offset[0], clip.offset[1]);
     const inWindow = angle > window.angleFrom && angle < window.angleTo;
     for (let row = 0; row < ROWS; row++) {
       const radius = rowRadius(row, patient.nearRadius);
-      const [u, v] = toAnatomy(radius * beamU, radius * beamV);
+      const [du, dv] = [radius * beamU - pose.u, radius * beamV - pose.v];
+      const plainU = du * pose.cos + dv * pose.sin;
+      const plainV = 0.5 + dv * pose.cos - du * pose.sin;
+      // Low-frequency warping: no heart is made of ellipses.
+      const u = plainU + WARP * smoothNoise(bank, plainU * 6 + warpAt, plainV * 6);
+      const v = plainV + WARP * smoothNoise(bank, plainV * 6, plainU * 6 + warpAt);
       const i = row * BEAMS + beam;
       const depth = cavityDepth(cavities, u, v);
       const haze = 0.25 * Math.exp(-(radius - patient.nearRadius) / 0.025);
@@ -140,27 +159,21 @@ function cavityDepth(cavities: readonly Distance[], u: number, v: number): numbe
 }
 
 /** Echo amplitude 0..1 of a place, given its signed distance to blood: dark blood, bright walls and strokes. */
-function reflectivity(anatomy: Anatomy, cavities: readonly Distance[], bank: NoiseBank, scene: Scene) {
-  const strokes = anatomy.strokes.map((stroke) => ({
-    ...stroke,
-    distance: segmentDistance(stroke.from, stroke.to),
-  }));
+function reflectivity(anatomy: Anatomy, bank: NoiseBank, scene: Scene) {
+  const strokes = strokesEcho(anatomy.strokes);
   const { wall } = anatomy;
   const { background } = scene.patient;
   const [ou, ov] = scene.clip.offset;
   return (u: number, v: number, depth: number): number => {
-    let tissue = 0.004;
-    if (cavities.length > 0 && depth > -0.012) {
-      const patches = 1 + 0.7 * smoothNoise(bank, u * 7 + ov, v * 7 + ou);
+    const patches = Math.exp(1.3 * smoothNoise(bank, u * 6 + ov, v * 9 + ou));
+    let tissue = BLOOD;
+    if (depth > -0.012) {
       const layer = depth / wall.thickness;
-      const solid = background * patches + wall.brightness * 0.5 * patches * Math.exp(-layer * layer);
+      const solid = (background + wall.brightness * Math.exp(-layer * layer)) * patches;
       tissue += solid * Math.min(1, Math.max(0, (depth + 0.012) / 0.02));
     }
-    for (const { distance, halfWidth, brightness } of strokes) {
-      const beyond = Math.max(0, distance(u, v) - halfWidth) / 0.006;
-      if (beyond < 3) tissue = Math.max(tissue, brightness * Math.exp(-beyond * beyond));
-    }
-    return tissue;
+    const bright = strokes(u, v);
+    return bright > 0 ? Math.max(tissue, bright * Math.sqrt(patches)) : tissue;
   };
 }
 

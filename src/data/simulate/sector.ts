@@ -4,6 +4,13 @@ import type { PatientLook } from "./variation.js";
 export const ROWS = 240;
 export const BEAMS = 144;
 
+/** An RGB picture, [height, width, 3] uint8. */
+export interface RgbPicture {
+  width: number;
+  height: number;
+  data: Uint8Array;
+}
+
 /** A window of the sector: angles in radians from the vertical, radii in depth units. */
 export interface PolarWindow {
   angleFrom: number;

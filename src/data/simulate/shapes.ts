@@ -18,11 +18,11 @@ export interface Stroke {
   brightness: number;
 }
 
-/** Distance function of a shape: negative inside, positive outside, in depth units. */
+/** A number for every place; of a shape, its signed distance: negative inside, in depth units. */
 export type Distance = (u: number, v: number) => number;
 
 /** Distance from a point to the segment `from`-`to`. */
-export function segmentDistance(from: Point, to: Point): Distance {
+function segmentDistance(from: Point, to: Point): Distance {
   const [fu, fv] = from;
   const du = to[0] - fu;
   const dv = to[1] - fv;
@@ -32,6 +32,38 @@ export function segmentDistance(from: Point, to: Point): Distance {
     const a = u - fu - along * du;
     const b = v - fv - along * dv;
     return Math.sqrt(a * a + b * b);
+  };
+}
+
+/** How fast a stroke fades beyond its half-width, depth units. */
+const FADE = 0.006;
+
+/**
+ * Echo of the brightest stroke at a place: its brightness within the half-width, falling off as a Gaussian
+ * beyond, 0 far away. One flat array, since this runs for every stroke at every sample.
+ */
+export function strokesEcho(strokes: readonly Stroke[]): Distance {
+  const flat = Float64Array.from(
+    strokes.flatMap(({ from, to, halfWidth, brightness }) => {
+      const [du, dv] = [to[0] - from[0], to[1] - from[1]];
+      return [from[0], from[1], du, dv, 1 / Math.max(du * du + dv * dv, 1e-12), halfWidth, brightness];
+    }),
+  );
+  return (u, v) => {
+    let echo = 0;
+    for (let i = 0; i < flat.length; i += 7) {
+      const a = u - flat[i]!;
+      const b = v - flat[i + 1]!;
+      const along = Math.min(1, Math.max(0, (a * flat[i + 2]! + b * flat[i + 3]!) * flat[i + 4]!));
+      const x = a - along * flat[i + 2]!;
+      const y = b - along * flat[i + 3]!;
+      const reach = flat[i + 5]! + 3 * FADE;
+      const squared = x * x + y * y;
+      if (squared > reach * reach) continue;
+      const beyond = Math.max(0, Math.sqrt(squared) - flat[i + 5]!) / FADE;
+      echo = Math.max(echo, flat[i + 6]! * Math.exp(-beyond * beyond));
+    }
+    return echo;
   };
 }
 

@@ -1,0 +1,104 @@
+import { EchoDuetError } from "../../errors.js";
+
+/** What to simulate. */
+export interface SimulationOptions {
+  /** Folder to create; its parent must be writable. */
+  out: string;
+  patients: number;
+  /** Default 4. */
+  framesPerClip?: number;
+  /** Default 6: one clip of every pair of view and valve. */
+  clipsPerPatient?: number;
+  seed: number;
+  /** Size of the pictures in pixels, default 400 x 300. */
+  size?: { width: number; height: number };
+  /** Shares of the patients, default 0.7, 0.15, 0.15. */
+  splits?: { train: number; valid: number; test: number };
+}
+
+/** The splits of a data set, in the order in which they are written. */
+export const SPLITS = ["train", "valid", "test"] as const;
+export type Split = (typeof SPLITS)[number];
+
+/** The options with their defaults filled in, as simulation.json records them; the folder is not part of them. */
+export interface ResolvedSimulation {
+  patients: number;
+  framesPerClip: number;
+  clipsPerPatient: number;
+  seed: number;
+  size: { width: number; height: number };
+  splits: Record<Split, number>;
+}
+
+/**
+ * Fills in the defaults. Throws a config error for a count that is not a positive whole number, a seed that is
+ * not a whole number, a picture under 64 pixels or over 4096, or shares that do not sum to 1.
+ */
+export function resolveOptions(options: SimulationOptions): ResolvedSimulation {
+  const resolved = {
+    patients: options.patients,
+    framesPerClip: options.framesPerClip ?? 4,
+    clipsPerPatient: options.clipsPerPatient ?? 6,
+    seed: options.seed,
+    size: { width: options.size?.width ?? 400, height: options.size?.height ?? 300 },
+    splits: {
+      train: options.splits?.train ?? 0.7,
+      valid: options.splits?.valid ?? 0.15,
+      test: options.splits?.test ?? 0.15,
+    },
+  };
+  whole("patients", resolved.patients, 1, 9999);
+  whole("framesPerClip", resolved.framesPerClip, 1, 9999);
+  whole("clipsPerPatient", resolved.clipsPerPatient, 1, 99);
+  whole("seed", resolved.seed, 0, Number.MAX_SAFE_INTEGER);
+  whole("size.width", resolved.size.width, 64, 4096);
+  whole("size.height", resolved.size.height, 64, 4096);
+  checkShares(resolved.splits);
+  return resolved;
+}
+
+function whole(name: string, value: number, low: number, high: number): void {
+  if (Number.isInteger(value) && value >= low && value <= high) return;
+  throw new EchoDuetError(
+    "config",
+    `simulate: ${name} expects a whole number from ${low} to ${high}, got ${value}`,
+  );
+}
+
+function checkShares(shares: Record<Split, number>): void {
+  const values = SPLITS.map((split) => shares[split]);
+  const sum = values.reduce((a, b) => a + b, 0);
+  if (values.every((share) => share >= 0) && Math.abs(sum - 1) < 1e-6) return;
+  throw new EchoDuetError(
+    "config",
+    `simulate: splits expects shares of train, valid and test that sum to 1, got ${values.join(", ")}`,
+  );
+}
+
+/**
+ * Shares out shuffled patients 1 .. n among the splits: largest remainders, and at least one patient to every
+ * split with a share above 0 while there are enough patients.
+ */
+export function splitPatients(
+  patients: readonly number[],
+  shares: Record<Split, number>,
+): Record<Split, number[]> {
+  const exact = SPLITS.map((split) => shares[split] * patients.length);
+  const counts = exact.map(Math.floor);
+  const order = [0, 1, 2].sort((a, b) => exact[b]! - counts[b]! - (exact[a]! - counts[a]!) || a - b);
+  for (let k = 0, left = patients.length - counts.reduce((a, b) => a + b, 0); k < left; k++) {
+    counts[order[k % 3]!]!++;
+  }
+  for (const [i, share] of exact.entries()) {
+    const largest = counts.indexOf(Math.max(...counts));
+    if (share === 0 || counts[i]! > 0 || counts[largest]! < 2) continue;
+    counts[largest]!--;
+    counts[i]!++;
+  }
+  const [train, valid] = counts as [number, number, number];
+  return {
+    train: patients.slice(0, train),
+    valid: patients.slice(train, train + valid),
+    test: patients.slice(train + valid),
+  };
+}
