@@ -5,4 +5,5 @@ export * from "./ir.js";
 export * from "./ops.js";
 export * from "./passes.js";
 export * from "./print.js";
+export * from "./value-type.js";
 export * from "./verify.js";

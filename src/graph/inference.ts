@@ -8,8 +8,8 @@ import {
   showShape,
   sizeOf,
 } from "../tensor/index.js";
-import type { ValueType } from "./ir.js";
 import type { Axes, ConvGeometry, OpAttributes, OpName } from "./ops.js";
+import type { ValueType } from "./value-type.js";
 
 type Types = readonly ValueType[];
 type Rule<K extends OpName> = (inputs: Types, attrs: OpAttributes[K]) => ValueType[];

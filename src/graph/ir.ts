@@ -1,13 +1,8 @@
 import { EchoDuetError } from "../errors.js";
-import { type DType, type HostTensor, type Shape, showShape } from "../tensor/index.js";
+import type { DType, HostTensor, Shape } from "../tensor/index.js";
 import { inferTypes } from "./inference.js";
 import type { OpAttributes, OpName } from "./ops.js";
-
-/** What is known of a value before anything runs. */
-export interface ValueType {
-  readonly dtype: DType;
-  readonly shape: Shape;
-}
+import type { ValueType } from "./value-type.js";
 
 /** One result of a node; shapes are static. */
 export interface Value extends ValueType {
@@ -72,9 +67,4 @@ export class Graph {
     if (value.graph !== this) throw new EchoDuetError("graph", `output ${name}: is a value of another graph`);
     this.outputs.set(name, value);
   }
-}
-
-/** `float32[8, 3, 320, 320]`, for messages and prints. */
-export function showType(type: ValueType): string {
-  return `${type.dtype}${showShape(type.shape)}`;
 }

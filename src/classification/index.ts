@@ -1,0 +1,3 @@
+/** Classification of the whole image: its targets and its metrics. */
+export * from "./metrics.js";
+export * from "./targets.js";

@@ -1,0 +1,29 @@
+import type { Value } from "../graph/index.js";
+import type { Scope } from "../nn/index.js";
+
+/** What a model can be trained for. */
+export type TaskName = "detection" | "classification";
+
+/** Raw outputs; a model gives those of its tasks. */
+export interface ModelOutputs {
+  /** Head logits of P3, P4, P5, float [batch, anchors, rows, columns, 5 + classes]. */
+  readonly detection?: readonly Value[];
+  /** View logits, float [batch, views]. */
+  readonly classification?: Value;
+}
+
+/** A network that builds itself into any graph through a scope. */
+export interface Model {
+  readonly name: string;
+  readonly tasks: readonly TaskName[];
+  /** Detection classes; 0 without the task. */
+  readonly classes: number;
+  /** View classes; 0 without the task. */
+  readonly views: number;
+  /** The weight whose output both tasks read last, where the tasks share one: GradNorm's W. */
+  readonly sharedLayer: string | null;
+  /** Whether a parameter's shape follows from the data's classes or views: the part that a checkpoint of other classes leaves out. */
+  isHead(parameter: string): boolean;
+  /** @param images float [batch, 3, height, width] in 0..1, height and width multiples of 32 */
+  forward(scope: Scope, images: Value): ModelOutputs;
+}

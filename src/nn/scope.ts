@@ -1,0 +1,83 @@
+import type { Graph, Value } from "../graph/index.js";
+import type { Shape } from "../tensor/index.js";
+import type { Initialiser } from "./initialise.js";
+
+/**
+ * What a parameter is, which decides how it is trained: `weight` decays; `norm` (a normalisation's
+ * scale) and `bias` do not, and biases have their own warm-up.
+ */
+export type ParameterRole = "weight" | "norm" | "bias";
+
+/** A trainable tensor, float32. */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly role: ParameterRole;
+  readonly initial: Initialiser;
+}
+
+/** A tensor that training updates without a gradient: a running statistic, float32. */
+export interface BufferSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  /** Every element at the start. */
+  readonly initial: number;
+}
+
+/** A random mask that the host feeds at each training step: 0 or 1 / (1 - rate), float32. */
+export interface DropoutSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly rate: number;
+}
+
+/**
+ * How layers are built. `train`: batch statistics, dropout. `deploy`: each batch normalisation is
+ * folded into its convolution, whose parameters are then `conv.weight` and `conv.bias`.
+ */
+export type Mode = "train" | "deploy";
+
+/** Where a scope takes its tensors from. */
+export interface ScopeSource {
+  readonly graph: Graph;
+  readonly mode: Mode;
+  parameter(spec: ParameterSpec): Value;
+  buffer(spec: BufferSpec): Value;
+  dropout(spec: DropoutSpec): Value;
+  /** Receives the next value of a buffer. */
+  updateBuffer(spec: BufferSpec, next: Value): void;
+}
+
+/** Gives layers their parameters under dotted names (`model.2.cv1.conv.weight`). */
+export class Scope {
+  constructor(
+    readonly source: ScopeSource,
+    readonly prefix = "",
+  ) {}
+
+  get graph(): Graph {
+    return this.source.graph;
+  }
+
+  get mode(): Mode {
+    return this.source.mode;
+  }
+
+  /** A scope whose names begin with `name.`. */
+  child(name: string | number): Scope {
+    return new Scope(this.source, `${this.prefix}${name}.`);
+  }
+
+  parameter(name: string, shape: Shape, role: ParameterRole, initial: Initialiser): Value {
+    return this.source.parameter({ name: this.prefix + name, shape, role, initial });
+  }
+
+  buffer(name: string, shape: Shape, initial: number): { value: Value; update: (next: Value) => void } {
+    const spec = { name: this.prefix + name, shape, initial };
+    return { value: this.source.buffer(spec), update: (next) => this.source.updateBuffer(spec, next) };
+  }
+
+  dropoutMask(name: string, shape: Shape, rate: number): Value {
+    return this.source.dropout({ name: this.prefix + name, shape, rate });
+  }
+}

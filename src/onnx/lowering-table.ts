@@ -1,0 +1,215 @@
+import type { OpAttributes, OpName, Value } from "../graph/index.js";
+import { type DType, sizeOf } from "../tensor/index.js";
+import { lowerConv, lowerConvInputGrad, lowerConvWeightGrad } from "./conv-lowering.js";
+import type { Emitter } from "./emitter.js";
+
+/** What a lowering rule sees: the emitter, the operands' ONNX names, and the node's values and attributes. */
+export interface LoweringContext<K extends OpName> {
+  readonly emitter: Emitter;
+  readonly names: readonly string[];
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attrs: OpAttributes[K];
+}
+
+/** Emits the ONNX nodes of one operator and returns the names of its outputs. */
+export type Lowering<K extends OpName> = (context: LoweringContext<K>) => readonly string[];
+
+const elementTypes: Record<DType, number> = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+};
+const microsoft = { domain: "com.microsoft" };
+
+/** An operator that is ONNX's own of the same name, without attributes. */
+function same<K extends OpName>(opType: string): Lowering<K> {
+  return ({ emitter, names }) => [emitter.emit(opType, names)];
+}
+
+function reduction<K extends "ReduceSum" | "ReduceMean" | "ReduceMax">(opType: K): Lowering<K> {
+  return ({ emitter, names, attrs }) => [
+    emitter.emit(opType, [names[0], emitter.integers(attrs.axes)], {
+      attributes: { keepdims: attrs.keepdims ? 1 : 0 },
+    }),
+  ];
+}
+
+/** The ONNX form of every operator. Shapes that ONNX Runtime has no fast form for are rewritten here. */
+export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
+  Input: ({ attrs }) => [attrs.name],
+  Constant: ({ emitter, attrs }) => [emitter.tensor(attrs.tensor)],
+
+  Neg: same("Neg"),
+  Exp: same("Exp"),
+  Log: same("Log"),
+  Sqrt: same("Sqrt"),
+  Abs: same("Abs"),
+  Atan: same("Atan"),
+  Relu: same("Relu"),
+  Sigmoid: same("Sigmoid"),
+  // One pass over memory in place of two.
+  Silu: ({ emitter, names }) => [
+    emitter.emit("QuickGelu", names, { ...microsoft, attributes: { alpha: { float: 1 } } }),
+  ],
+  // silu'(x) = s + y · (1 - s) with s = sigmoid(x), y = x · s.
+  SiluGrad: ({ emitter, names: [x, y, dy] }) => {
+    const s = emitter.emit("Sigmoid", [x]);
+    const slope = emitter.emit("Add", [emitter.emit("Sub", [y, emitter.emit("Mul", [y, s])]), s]);
+    return [emitter.emit("Mul", [slope, dy])];
+  },
+  Softplus: same("Softplus"),
+  Not: same("Not"),
+  Cast: ({ emitter, names, attrs }) => [
+    emitter.emit("Cast", names, { attributes: { to: elementTypes[attrs.to] } }),
+  ],
+  StopGradient: ({ names }) => names,
+
+  Add: same("Add"),
+  Sub: same("Sub"),
+  Mul: same("Mul"),
+  Div: same("Div"),
+  Min: same("Min"),
+  Max: same("Max"),
+  Greater: same("Greater"),
+  And: same("And"),
+  Where: same("Where"),
+
+  ReduceSum: reduction("ReduceSum"),
+  ReduceMean: reduction("ReduceMean"),
+  ReduceMax: reduction("ReduceMax"),
+  LogSoftmax: ({ emitter, names }) => [emitter.emit("LogSoftmax", names, { attributes: { axis: -1 } })],
+
+  // A first axis that stays is written 0, "as in the input", so that it may be dynamic in an exported model.
+  Reshape: ({ emitter, names, inputs: [x], attrs: { shape } }) => [
+    emitter.reshape(names[0], shape.length > 0 && x.shape[0] === shape[0] ? [0, ...shape.slice(1)] : shape),
+  ],
+  Transpose: ({ emitter, names, attrs }) => [
+    emitter.emit("Transpose", names, { attributes: { perm: attrs.perm } }),
+  ],
+  Expand: ({ emitter, names, attrs }) => [emitter.emit("Expand", [names[0], emitter.integers(attrs.shape)])],
+  Concat: ({ emitter, names, attrs }) => [
+    emitter.emit("Concat", names, { attributes: { axis: attrs.axis } }),
+  ],
+  Slice: ({ emitter, names, attrs: { starts, ends } }) => [
+    emitter.emit("Slice", [names[0], emitter.integers(starts), emitter.integers(ends)]),
+  ],
+  Split: ({ emitter, names, attrs: { axis, sizes } }) =>
+    emitter.emitAll("Split", [names[0], emitter.integers(sizes)], {
+      attributes: { axis },
+      outputs: sizes.length,
+    }),
+  Pad: ({ emitter, names, attrs: { before, after } }) => [
+    emitter.emit("Pad", [names[0], emitter.integers([...before, ...after])]),
+  ],
+  Gather: same("Gather"),
+  // ScatterElements adds in the order of its updates, so equal rows always sum alike.
+  ScatterAdd: ({ emitter, names: [updates, indices], inputs: [value], outputs: [out] }) => {
+    const zeros = emitter.emit("ConstantOfShape", [emitter.integers(out.shape)]);
+    const rank = value.shape.length;
+    const column =
+      rank === 1 ? indices : emitter.reshape(indices, [value.shape[0], ...Array(rank - 1).fill(1)]);
+    const places = rank === 1 ? indices : emitter.emit("Expand", [column, emitter.integers(value.shape)]);
+    return [
+      emitter.emit("ScatterElements", [zeros, places, updates], {
+        attributes: { axis: 0, reduction: "add" },
+      }),
+    ];
+  },
+
+  MatMul: ({ emitter, names, attrs: { transA, transB } }) => [
+    transA || transB
+      ? emitter.emit("FusedMatMul", names, {
+          ...microsoft,
+          attributes: { transA: transA ? 1 : 0, transB: transB ? 1 : 0 },
+        })
+      : emitter.emit("MatMul", names),
+  ],
+  Conv: lowerConv,
+  ConvInputGrad: lowerConvInputGrad,
+  ConvWeightGrad: lowerConvWeightGrad,
+  // With momentum 0 the "running" outputs are the batch's own mean and biased variance.
+  BatchNorm: ({ emitter, names: [x, scale, bias], inputs: [, channels], attrs }) => {
+    const unused = emitter.emit("ConstantOfShape", [emitter.integers(channels.shape)]);
+    return emitter.emitAll("BatchNormalization", [x, scale, bias, unused, unused], {
+      attributes: { epsilon: { float: attrs.epsilon }, momentum: { float: 0 }, training_mode: 1 },
+      outputs: 3,
+    });
+  },
+  BatchNormGrad: lowerBatchNormGrad,
+  ChannelAffine: ({ emitter, names: [x, scale, bias], inputs: [value] }) => [
+    channelAffine(emitter, { x, scale, bias, channels: value.shape[1] }),
+  ],
+  MaxPool: ({ emitter, names, attrs: { kernel, stride, pad } }) =>
+    emitter.emitAll("MaxPool", names, {
+      attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] },
+      outputs: 2,
+    }),
+  UpsampleNearest: ({ emitter, names, attrs: { factor } }) => [
+    emitter.emit("Resize", [names[0], "", scales(emitter, factor)], {
+      attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+    }),
+  ],
+  SumPool: ({ emitter, names, attrs: { factor } }) => {
+    const attributes = { kernel_shape: [factor, factor], strides: [factor, factor] };
+    return [
+      emitter.emit("Mul", [
+        emitter.emit("AveragePool", names, { attributes }),
+        emitter.float(factor * factor),
+      ]),
+    ];
+  },
+};
+
+function scales(emitter: Emitter, factor: number): string {
+  return emitter.tensor({ dtype: "float32", shape: [4], data: Float32Array.of(1, 1, factor, factor) });
+}
+
+interface Affine {
+  readonly x: string;
+  readonly scale: string;
+  readonly channels: number;
+  readonly bias?: string;
+  /** A tensor of x's shape that is added in the same pass. */
+  readonly addend?: string;
+}
+
+/** x · scale + bias (+ addend) for each channel as a depthwise 1x1 convolution: one pass over memory. */
+function channelAffine(emitter: Emitter, { x, scale, bias, channels, addend }: Affine): string {
+  const weight = emitter.reshape(scale, [channels, 1, 1, 1]);
+  const attributes = { group: channels, kernel_shape: [1, 1] };
+  return addend === undefined
+    ? emitter.emit("Conv", [x, weight, ...(bias ? [bias] : [])], { attributes })
+    : emitter.emit("FusedConv", [x, weight, bias ?? "", addend], { ...microsoft, attributes });
+}
+
+/**
+ * With n pixels a channel, r = 1 / sqrt(variance + epsilon), a = scale · r and
+ * xhat = (x - mean) · r: dbias = sum dy; dscale = sum dy · xhat = r · (sum dy · x - mean · dbias);
+ * dx = a · (dy - dbias / n - xhat · dscale / n), written as p · x + q + a · dy.
+ */
+function lowerBatchNormGrad({
+  emitter: e,
+  names: [x, scale, mean, variance, dy],
+  inputs: [value],
+  attrs,
+}: LoweringContext<"BatchNormGrad">): readonly string[] {
+  const channels = value.shape[1];
+  const overN = e.float(channels / sizeOf(value.shape));
+  const axes = e.integers([0, 2, 3]);
+  const sum = (name: string) => e.emit("ReduceSum", [name, axes], { attributes: { keepdims: 0 } });
+  const r = e.emit("Reciprocal", [e.emit("Sqrt", [e.emit("Add", [variance, e.float(attrs.epsilon)])])]);
+  const a = e.emit("Mul", [scale, r]);
+  const dbias = sum(dy);
+  const centred = e.emit("Sub", [sum(e.emit("Mul", [dy, x])), e.emit("Mul", [mean, dbias])]);
+  const dscale = e.emit("Mul", [r, centred]);
+  const p = e.emit("Neg", [e.emit("Mul", [e.emit("Mul", [a, r]), e.emit("Mul", [dscale, overN])])]);
+  const q = e.emit("Neg", [
+    e.emit("Add", [e.emit("Mul", [a, e.emit("Mul", [dbias, overN])]), e.emit("Mul", [p, mean])]),
+  ]);
+  const straight = channelAffine(e, { x, scale: p, bias: q, channels });
+  return [channelAffine(e, { x: dy, scale: a, channels, addend: straight }), dscale, dbias];
+}

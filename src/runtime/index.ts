@@ -1,0 +1,3 @@
+/** The only importer of ONNX Runtime: devices, compiled programs, sessions of ONNX files. */
+export { type DeviceName, deviceNames, resolveThreads } from "./devices.js";
+export { Program, type ProgramOptions, type Results } from "./program.js";
