@@ -1,0 +1,46 @@
+/** What one processed batch shows. */
+export interface StepProgress {
+  /** Batches of this epoch processed so far, from 1. */
+  readonly step: number;
+  /** Images in this batch. */
+  readonly images: number;
+  /** Losses of this batch by name, before weighting. */
+  readonly losses: Readonly<Record<string, number>>;
+}
+
+/** What a finished epoch shows. */
+export interface EpochSummary {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Mean losses by name, before weighting. */
+  readonly losses: Readonly<Record<string, number>>;
+  /** Validation metrics by name; empty where the epoch had no validation, null where one has no value. */
+  readonly metrics: Readonly<Record<string, number | null>>;
+  /** Duration of the epoch's training, without validation. */
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** Part of the duration spent waiting for images. */
+  readonly loaderWaitSeconds: number;
+  readonly memoryBytes: number;
+  /** Whether this epoch's checkpoint is the best so far. */
+  readonly best: boolean;
+}
+
+/** Whoever watches a training run: a progress bar, a test, a server. Listeners return at once. */
+export interface ProgressListener {
+  /** Epoch `epoch` of `epochs` (from 1) begins and will take `steps` batches. */
+  onEpochStart(epoch: number, epochs: number, steps: number): void;
+  onStep(step: StepProgress): void;
+  onEpochEnd(summary: EpochSummary): void;
+  /** Something that the user should read, in one line or more. */
+  onMessage(text: string): void;
+}
+
+/** A listener that shows nothing. */
+export const silentProgress: ProgressListener = {
+  onEpochStart: () => {},
+  onStep: () => {},
+  onEpochEnd: () => {},
+  onMessage: () => {},
+};

@@ -1,0 +1,263 @@
+import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { cpus } from "node:os";
+import { join, resolve } from "node:path";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { loadConfigFile, parseWith, resolveTrainConfig, type TrainConfig } from "../config/index.js";
+import { EchoDuetError } from "../errors.js";
+import type { HostTensor } from "../tensor/index.js";
+import { ioError, removeTemporaryFiles, writeFileAtomically } from "./atomic-file.js";
+import {
+  type Checkpoint,
+  type NewCheckpointMetadata,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint.js";
+import { AppendedLog, type CsvValue, formatCsvLine, formatEvent, type TrainingEvent } from "./events.js";
+import { acquireLock, tryLock } from "./run-lock.js";
+
+/** Names of the files of a run. */
+export const runFiles = {
+  config: "config.yaml",
+  info: "run.json",
+  events: "events.jsonl",
+  metrics: "metrics.csv",
+  last: "last.safetensors",
+  best: "best.safetensors",
+  lock: "run.lock",
+} as const;
+
+/** Circumstances of a run, stored in `run.json`. */
+export const runInfoSchema = z.strictObject({
+  /** When the run was made, ISO 8601. */
+  created: z.iso.datetime(),
+  echoduet: z.string(),
+  node: z.string(),
+  onnxruntime: z.string(),
+  /** Operating system and processor architecture, such as `linux-x64`. */
+  platform: z.string(),
+  processor: z.string(),
+  cores: z.int(),
+  seed: z.int(),
+  data: z.strictObject({ path: z.string(), fingerprint: z.string() }),
+});
+export type RunInfo = z.output<typeof runInfoSchema>;
+
+/** The part of `RunInfo` that only the caller knows. */
+export type RunOrigin = Pick<RunInfo, "echoduet" | "onnxruntime" | "seed" | "data">;
+
+/** `origin` with what this process and computer are. */
+export function describeRun(origin: RunOrigin): RunInfo {
+  const processors = cpus();
+  return {
+    created: new Date().toISOString(),
+    ...origin,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    processor: processors[0]?.model.trim() ?? "unknown",
+    cores: processors.length,
+  };
+}
+
+/** An opened run and the checkpoint to go on from; null where it was stopped before its first one. */
+export interface ResumedRun {
+  readonly run: RunDirectory;
+  readonly checkpoint: Checkpoint | null;
+}
+
+/**
+ * The directory of one training run, locked against other processes while it is open.
+ *
+ * `last.safetensors` is the run's state: events and metrics after it are cut off on resuming, so that a
+ * resumed run's logs read as an uninterrupted one's do. A best checkpoint must therefore be saved BEFORE the
+ * last one of the same step: a kill in between repeats the step and saves the same best again.
+ */
+export class RunDirectory {
+  private readonly events: AppendedLog;
+  private readonly metrics: AppendedLog;
+  private metricsHeader: string | undefined;
+
+  private constructor(
+    /** The directory, as it was given, with the number that made it free. */
+    readonly path: string,
+    readonly config: TrainConfig,
+    readonly info: RunInfo,
+    private readonly release: () => void,
+  ) {
+    this.events = new AppendedLog(this.file("events"));
+    this.metrics = new AppendedLog(this.file("metrics"));
+  }
+
+  /**
+   * Makes a run in `out`, or where that holds a run or another process is making one, in `out2`, `out3`, ...;
+   * `config.yaml` gets the directory's real name as `out`.
+   * @throws EchoDuetError `io`, with the folder and the remedy, where it cannot be made or written
+   */
+  static create(out: string, config: TrainConfig, origin: RunOrigin): RunDirectory {
+    const { path, release } = claimFreeDirectory(out);
+    try {
+      removeTemporaryFiles(path, Object.values(runFiles));
+      const placed = { ...config, out: path };
+      const info = describeRun(origin);
+      writeFileAtomically(join(path, runFiles.info), `${JSON.stringify(info, null, 2)}\n`);
+      // Last, because it is what makes the directory a run that can be resumed.
+      writeFileAtomically(join(path, runFiles.config), stringify(placed));
+      return new RunDirectory(path, placed, info, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the run in `path` to go on with it: takes its lock, reads its last checkpoint, removes temporary
+   * files of killed writers and cuts the logs back to the checkpoint.
+   * @throws EchoDuetError `io` where there is no run or another process trains in it; `checkpoint` or
+   *   `config` where a file of it is damaged
+   */
+  static open(path: string): ResumedRun {
+    if (!existsSync(join(path, runFiles.config))) {
+      throw new EchoDuetError(
+        "io",
+        `${path}: expected a run, got no ${runFiles.config} there; check the path`,
+      );
+    }
+    const release = acquireLock(resolve(path, runFiles.lock));
+    try {
+      removeTemporaryFiles(path, Object.values(runFiles));
+      const configPath = join(path, runFiles.config);
+      const config = { ...resolveTrainConfig(loadConfigFile(configPath), configPath), out: path };
+      const last = join(path, runFiles.last);
+      const checkpoint = existsSync(last) ? readCheckpoint(last) : null;
+      const run = new RunDirectory(path, config, readRunInfo(path), release);
+      run.rewind(checkpoint);
+      return { run, checkpoint };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Path of one of the run's files. */
+  file(name: keyof typeof runFiles): string {
+    return join(this.path, runFiles[name]);
+  }
+
+  /** Appends `event` to `events.jsonl`. */
+  event(event: TrainingEvent): void {
+    this.events.append(formatEvent(event));
+  }
+
+  /**
+   * Appends a row to `metrics.csv`, whose header comes from the first row.
+   * @throws EchoDuetError `io` where a later row has other columns, or the file system refuses
+   */
+  metricsRow(row: Readonly<Record<string, CsvValue>>): void {
+    const header = formatCsvLine(Object.keys(row));
+    if (this.metricsHeader === undefined) {
+      this.metrics.append(header);
+      this.metricsHeader = header;
+    } else if (header !== this.metricsHeader) {
+      throw new EchoDuetError(
+        "io",
+        `${this.file("metrics")}: expected the columns ${this.metricsHeader}, got ${header}`,
+      );
+    }
+    this.metrics.append(formatCsvLine(Object.values(row)));
+  }
+
+  /**
+   * Writes the last or best checkpoint, atomically, with the logs' lengths in it. The event that tells of it
+   * comes after.
+   * @throws as `writeCheckpoint`
+   */
+  saveCheckpoint(
+    which: "last" | "best",
+    tensors: ReadonlyMap<string, HostTensor>,
+    metadata: Omit<NewCheckpointMetadata, "logs">,
+  ): void {
+    const logs = { events: this.events.position(), metrics: this.metrics.position() };
+    writeCheckpoint(this.file(which), tensors, { ...metadata, logs });
+  }
+
+  /** Closes the logs and gives the lock back. */
+  close(): void {
+    this.events.close();
+    this.metrics.close();
+    this.release();
+  }
+
+  private rewind(checkpoint: Checkpoint | null): void {
+    const logs = checkpoint?.metadata.logs ?? { events: 0, metrics: 0 };
+    this.events.rewindTo(logs.events);
+    this.metrics.rewindTo(logs.metrics);
+    const text = readFileSync(this.file("metrics"), "utf8");
+    this.metricsHeader = text === "" ? undefined : text.slice(0, text.indexOf("\n"));
+  }
+}
+
+/**
+ * The weights file that `--weights PATH` means: `path` itself where it is a file, else the best checkpoint of
+ * the run in it, else the last one.
+ * @throws EchoDuetError `io` where there is none
+ */
+export function findWeights(path: string): string {
+  try {
+    if (!statSync(path).isDirectory()) return path;
+  } catch (error) {
+    throw ioError(path, "read", error);
+  }
+  const found = [runFiles.best, runFiles.last]
+    .map((name) => join(path, name))
+    .find((file) => existsSync(file));
+  if (found !== undefined) return found;
+  throw new EchoDuetError(
+    "io",
+    `${path}: expected a run with ${runFiles.best} or ${runFiles.last}, got neither; give a weights file, or train longer`,
+  );
+}
+
+/**
+ * The circumstances of the run in `path`.
+ * @throws EchoDuetError `io` or `config` where `run.json` cannot be read or is damaged
+ */
+export function readRunInfo(path: string): RunInfo {
+  const file = join(path, runFiles.info);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw ioError(file, "read", error);
+  }
+  try {
+    return parseWith(runInfoSchema, JSON.parse(text), file);
+  } catch (cause) {
+    if (cause instanceof EchoDuetError) throw cause;
+    throw new EchoDuetError("config", `${file}: expected JSON, got a damaged file`, { cause });
+  }
+}
+
+/** Whether the folder `path` holds a run, or the beginnings of one. */
+function holdsRun(path: string): boolean {
+  const { config, info, events, last, best } = runFiles;
+  return [config, info, events, last, best].some((name) => existsSync(join(path, name)));
+}
+
+/** The first of `out`, `out2`, `out3`, ... that holds no run, made and locked. */
+function claimFreeDirectory(out: string): { path: string; release: () => void } {
+  const base = out.replace(/[/\\]+$/, "") || out;
+  for (let number = 1; ; number++) {
+    const path = number === 1 ? base : `${base}${number}`;
+    try {
+      mkdirSync(path, { recursive: true });
+    } catch (error) {
+      throw ioError(path, "created", error);
+    }
+    if (holdsRun(path)) continue;
+    const release = tryLock(resolve(path, runFiles.lock));
+    if (release === undefined) continue;
+    // Another process may have made a run, and ended, since the look above.
+    if (!holdsRun(path)) return { path, release };
+    release();
+  }
+}
