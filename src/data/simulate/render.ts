@@ -108,6 +108,10 @@ function renderPolar(
     flow: new Uint8Array(size),
     velocity: new Float32Array(size),
   };
+  const haze = Float64Array.from(
+    { length: ROWS },
+    (_, row) => 0.25 * Math.exp(-(rowRadius(row, patient.nearRadius) - patient.nearRadius) / 0.025),
+  );
   const warpAt = clip.offset[0] + 0.5;
   const cavities = anatomy.cavities.map(cavityDistance);
   const reflect = reflectivity(anatomy, bank, scene);
@@ -127,14 +131,13 @@ function renderPolar(
       const v = plainV + WARP * smoothNoise(bank, plainV * 6, plainU * 6 + warpAt);
       const i = row * BEAMS + beam;
       const depth = cavityDepth(cavities, u, v);
-      const haze = 0.25 * Math.exp(-(radius - patient.nearRadius) / 0.025);
       const grain = speckle(
         bank,
         cell(row + clip.offset[0], beam + clip.offset[1]),
         cell(row + frame.offset[0], beam + frame.offset[1]),
         0.6,
       );
-      const decibel = 20 * Math.log10((reflect(u, v, depth) + haze) * grain + 1e-5);
+      const decibel = 20 * Math.log10((reflect(u, v, depth) + haze[row]!) * grain + 1e-5);
       const gain = patient.gain + beamGain - patient.depthLoss * (radius - 0.4);
       out.echo[i] = 255 * Math.min(1, Math.max(0, (decibel + gain) / patient.dynamicRange + 1));
       const velocity = jet(u, v, beamU, beamV);
@@ -165,6 +168,8 @@ function reflectivity(anatomy: Anatomy, bank: NoiseBank, scene: Scene) {
   const { background } = scene.patient;
   const [ou, ov] = scene.clip.offset;
   return (u: number, v: number, depth: number): number => {
+    const bright = strokes(u, v);
+    if (depth <= -0.012 && bright === 0) return BLOOD;
     const patches = Math.exp(1.3 * smoothNoise(bank, u * 6 + ov, v * 9 + ou));
     let tissue = BLOOD;
     if (depth > -0.012) {
@@ -172,7 +177,6 @@ function reflectivity(anatomy: Anatomy, bank: NoiseBank, scene: Scene) {
       const solid = (background + wall.brightness * Math.exp(-layer * layer)) * patches;
       tissue += solid * Math.min(1, Math.max(0, (depth + 0.012) / 0.02));
     }
-    const bright = strokes(u, v);
     return bright > 0 ? Math.max(tissue, bright * Math.sqrt(patches)) : tissue;
   };
 }

@@ -14,8 +14,8 @@ import {
   splitPatients,
 } from "./options.js";
 import { type RenderedFrame, renderFrame } from "./render.js";
-import { sectorMap } from "./sector.js";
-import { clipLook, framePose, patientLook } from "./variation.js";
+import { type SectorMap, sectorMap } from "./sector.js";
+import { clipLook, framePose, type PatientLook, patientLook } from "./variation.js";
 
 /** Raised whenever the pictures of one seed change, so that an older folder is not taken for a new one. */
 const REVISION = 1;
@@ -121,11 +121,13 @@ async function writeFrames(
     await mkdir(join(folder, split, "labels"), { recursive: true });
   }
   const bank = noiseBank(options.seed);
+  let scanner: Scanner | undefined;
   for (const clip of clips) {
+    if (scanner?.patient !== clip.patient) scanner = scannerOf(clip.patient, options);
     // One clip at a time: its frames are encoded on other threads while the next ones are rendered.
     const writes: Promise<void>[] = [];
     try {
-      for (const { name, frame } of renderClip(bank, clip, options)) {
+      for (const { name, frame } of renderClip(bank, clip, scanner, options)) {
         writes.push(writeFrame(join(folder, clip.split), name, frame, clip));
         if (writes.length % 8 === 0) await Promise.all(writes);
       }
@@ -136,13 +138,24 @@ async function writeFrames(
   }
 }
 
+/** A patient's look and scan conversion, shared by the patient's clips. */
+interface Scanner {
+  patient: number;
+  look: PatientLook;
+  map: SectorMap;
+}
+
+function scannerOf(patient: number, { seed, size }: ResolvedSimulation): Scanner {
+  const look = patientLook(seed, patient);
+  return { patient, look, map: sectorMap(size.width, size.height, look) };
+}
+
 function* renderClip(
   bank: NoiseBank,
   { patient, clip, scene }: Clip,
-  { seed, size, framesPerClip }: ResolvedSimulation,
+  { look, map }: Scanner,
+  { seed, framesPerClip }: ResolvedSimulation,
 ): Generator<{ name: string; frame: RenderedFrame }> {
-  const look = patientLook(seed, patient);
-  const map = sectorMap(size.width, size.height, look);
   const thisClip = clipLook(seed, patient, clip);
   for (let f = 0; f < framesPerClip; f++) {
     const pose = framePose(seed, { patient, clip, frame: f }, thisClip, scene.valve);
