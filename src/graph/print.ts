@@ -1,5 +1,6 @@
 import { type HostTensor, showShape } from "../tensor/index.js";
-import { type Graph, type Node, showType, type Value } from "./ir.js";
+import type { Graph, Node, Value } from "./ir.js";
+import { showType } from "./value-type.js";
 
 /** Constants of up to this many elements are printed whole. */
 const SHOWN_ELEMENTS = 8;

@@ -1,6 +1,7 @@
 import { EchoDuetError } from "../errors.js";
 import { inferTypes } from "./inference.js";
-import { type Graph, type Node, showType, type Value } from "./ir.js";
+import type { Graph, Node, Value } from "./ir.js";
+import { showType } from "./value-type.js";
 
 /**
  * Checks that a graph is well formed: every node comes after the nodes that it reads, every value belongs to

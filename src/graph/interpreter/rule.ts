@@ -1,5 +1,5 @@
 import { type HostTensor, type Shape, sizeOf, stridesOf } from "../../tensor/index.js";
-import type { ValueType } from "../ir.js";
+import type { ValueType } from "../value-type.js";
 import type { OpAttributes, OpName } from "../ops.js";
 
 /** A value as the interpreter holds it: float64 whatever its dtype in the graph, booleans as 0 and 1. */
