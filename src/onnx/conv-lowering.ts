@@ -1,6 +1,6 @@
 import type { ConvGeometry } from "../graph/index.js";
 import type { Emitter } from "./emitter.js";
-import type { LoweringContext } from "./lowering-table.js";
+import type { LoweringContext } from "./lowering.js";
 
 /** Convolution as ONNX has it. */
 export function lowerConv({ emitter, names, attrs }: LoweringContext<"Conv">): readonly string[] {

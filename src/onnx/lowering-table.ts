@@ -1,28 +1,10 @@
-import type { OpAttributes, OpName, Value } from "../graph/index.js";
-import { type DType, sizeOf } from "../tensor/index.js";
+import type { OpName } from "../graph/index.js";
+import { sizeOf } from "../tensor/index.js";
 import { lowerConv, lowerConvInputGrad, lowerConvWeightGrad } from "./conv-lowering.js";
 import type { Emitter } from "./emitter.js";
+import type { Lowering, LoweringContext } from "./lowering.js";
+import { elementTypes } from "./proto.js";
 
-/** What a lowering rule sees: the emitter, the operands' ONNX names, and the node's values and attributes. */
-export interface LoweringContext<K extends OpName> {
-  readonly emitter: Emitter;
-  readonly names: readonly string[];
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
-  readonly attrs: OpAttributes[K];
-}
-
-/** Emits the ONNX nodes of one operator and returns the names of its outputs. */
-export type Lowering<K extends OpName> = (context: LoweringContext<K>) => readonly string[];
-
-const elementTypes: Record<DType, number> = {
-  float32: 1,
-  uint8: 2,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float64: 11,
-};
 const microsoft = { domain: "com.microsoft" };
 
 /** An operator that is ONNX's own of the same name, without attributes. */
@@ -133,8 +115,15 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
   ConvWeightGrad: lowerConvWeightGrad,
   // With momentum 0 the "running" outputs are the batch's own mean and biased variance.
   BatchNorm: ({ emitter, names: [x, scale, bias], inputs: [, channels], attrs }) => {
-    const unused = emitter.emit("ConstantOfShape", [emitter.integers(channels.shape)]);
-    return emitter.emitAll("BatchNormalization", [x, scale, bias, unused, unused], {
+    // ONNX Runtime may write its results over these two, so they must not be one tensor.
+    const before = [0, 1].map((value) =>
+      emitter.tensor({
+        dtype: "float32",
+        shape: channels.shape,
+        data: new Float32Array(channels.shape[0]).fill(value),
+      }),
+    );
+    return emitter.emitAll("BatchNormalization", [x, scale, bias, ...before], {
       attributes: { epsilon: { float: attrs.epsilon }, momentum: { float: 0 }, training_mode: 1 },
       outputs: 3,
     });

@@ -42,7 +42,7 @@ message ModelProto {
 const Model = protobuf.parse(definition, { keepCase: true }).root.lookupType("onnx.ModelProto");
 
 /** ONNX's number of each element type. */
-const elementTypes: Record<DType, number> = {
+export const elementTypes: Record<DType, number> = {
   float32: 1,
   uint8: 2,
   int32: 6,

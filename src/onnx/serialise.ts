@@ -1,6 +1,7 @@
 import type { Graph, OpName, Value } from "../graph/index.js";
 import { Emitter } from "./emitter.js";
-import { type Lowering, loweringTable } from "./lowering-table.js";
+import type { Lowering } from "./lowering.js";
+import { loweringTable } from "./lowering-table.js";
 import { encodeModel, type OnnxValueInfo } from "./proto.js";
 
 export interface SerialiseOptions {

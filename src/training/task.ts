@@ -1,0 +1,32 @@
+import type { FrameBatch } from "../data/index.js";
+import type { Graph, Value } from "../graph/index.js";
+import type { ModelOutputs, TaskName } from "../models/index.js";
+import type { HostTensor } from "../tensor/index.js";
+
+/** What a batch holds for one task, before it is known how large a program it will run in. */
+export interface PreparedTargets {
+  /** Rows that the task's inputs need at least. */
+  readonly rows: number;
+  /** Whether the batch holds a target of this task at all. */
+  readonly valid: boolean;
+  /** The task's inputs with `capacity` rows, `capacity >= rows`. */
+  feeds(capacity: number): ReadonlyMap<string, HostTensor>;
+}
+
+/** A task's loss in the training graph. */
+export interface TaskLoss {
+  /** Scalar, unweighted. */
+  readonly loss: Value;
+  /** Its parts by name, scalars, for the record. */
+  readonly items: Readonly<Record<string, Value>>;
+}
+
+/** One thing that a model is trained for: its inputs from the data, and its loss. */
+export interface Task {
+  readonly name: TaskName;
+  /** The task's loss in YOLOv5's scale: whether `--loss-scale yolov5` multiplies it by the batch size. */
+  readonly batchScaled: boolean;
+  prepare(batch: FrameBatch): PreparedTargets;
+  /** Declares the task's inputs and builds its loss. */
+  build(graph: Graph, outputs: ModelOutputs, shape: { batch: number; capacity: number }): TaskLoss;
+}
