@@ -270,6 +270,13 @@ it("names an index outside the rows", () => {
   );
 });
 
+it("refuses negative padding", () => {
+  expectGraphError(
+    () => apply("Pad", [vector(1, 2, 3)], { before: [-1], after: [0] }),
+    "Pad: expects amounts of at least 0, got [-1] and [0]; crop with Slice",
+  );
+});
+
 const constantOne: HostTensor = fromNumbers("float32", [1], [1]);
 
 function expectGraphError(act: () => unknown, message: string): void {
