@@ -5,18 +5,19 @@
 const may = {
   errors: [],
   config: ["errors"],
+  io: ["errors"],
   tensor: ["errors"],
   graph: ["errors", "tensor"],
   autodiff: ["errors", "tensor", "graph"],
-  onnx: ["errors", "tensor", "graph"],
+  onnx: ["errors", "io", "tensor", "graph"],
   nn: ["errors", "tensor", "graph"],
   optim: ["errors", "tensor", "graph"],
   balancing: ["errors", "tensor", "graph"],
-  runtime: ["errors", "tensor", "graph", "onnx"],
+  runtime: ["errors", "io", "tensor", "graph", "onnx"],
   detection: ["errors", "tensor", "graph", "nn"],
   classification: ["errors", "tensor", "graph", "nn"],
   models: ["errors", "config", "tensor", "graph", "nn", "detection", "classification"],
-  data: ["errors", "config", "tensor", "runtime"],
+  data: ["errors", "config", "io", "tensor", "runtime"],
 };
 const base = Object.keys(may);
 may.training = base;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import writeFileAtomic from "write-file-atomic";
 import { EchoDuetError } from "../errors.js";
+import { writeFileAtomically } from "../io/index.js";
 import {
   bytesPerElement,
   type DType,
@@ -285,33 +285,13 @@ export function encodeSafetensors(
 }
 
 /**
- * Writes `encodeSafetensors(tensors, metadata)` to `path`: a temporary file, fsync, rename, so that `path` is
- * at every moment the old file or the new one, whole.
+ * Writes `encodeSafetensors(tensors, metadata)` to `path`, atomically.
  * @throws EchoDuetError `io` where the file system refuses.
  */
-export async function writeSafetensors(
-  path: string,
-  tensors: ReadonlyMap<string, HostTensor>,
-  metadata: Record<string, string>,
-): Promise<void> {
-  const bytes = encodeSafetensors(tensors, metadata);
-  await writeFileAtomic(path, Buffer.from(bytes.buffer)).catch((cause: Error) => refuseWrite(path, cause));
-}
-
-/** `writeSafetensors`, blocking. */
-export function writeSafetensorsSync(
+export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Record<string, string>,
 ): void {
-  const bytes = encodeSafetensors(tensors, metadata);
-  try {
-    writeFileAtomic.sync(path, Buffer.from(bytes.buffer));
-  } catch (cause) {
-    refuseWrite(path, cause as Error);
-  }
-}
-
-function refuseWrite(path: string, cause: Error): never {
-  throw new EchoDuetError("io", `checkpoint ${path}: expected to write it, got: ${cause.message}`, { cause });
+  writeFileAtomically(path, encodeSafetensors(tensors, metadata));
 }

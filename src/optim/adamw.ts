@@ -12,6 +12,7 @@ const epsilon = 1e-8;
 export const adamw: Optimiser = {
   name: "adamw",
   slots: ["mean", "square"],
+  warmsMomentum: false,
   coefficients: ["meanKeep", "meanGain", "squareKeep", "squareGain", "meanScale", "squareScale"],
   coefficientsAt: ({ momentum, applied, applies }) => ({
     meanKeep: applies ? momentum : 1,

@@ -16,6 +16,8 @@ export interface Optimiser {
   readonly name: string;
   /** State tensors a group keeps, each shaped as its parameters and zero at first. */
   readonly slots: readonly string[];
+  /** Whether its momentum rises during the warm-up. */
+  readonly warmsMomentum: boolean;
   /** Scalars that it is fed at each step. */
   readonly coefficients: readonly string[];
   /**

@@ -8,6 +8,7 @@ import type { Optimiser } from "./optimiser.js";
 export const sgd: Optimiser = {
   name: "sgd",
   slots: ["velocity"],
+  warmsMomentum: true,
   coefficients: ["momentum", "keep", "gain"],
   coefficientsAt: ({ momentum, applies }) => ({
     momentum,

@@ -3,9 +3,7 @@ import { parseWith, trainConfigSchema } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
 import { encodeSafetensors, readSafetensors } from "../onnx/index.js";
 import type { HostTensor } from "../tensor/index.js";
-import { writeFileAtomically } from "./atomic-file.js";
-
-export { sha256File } from "./atomic-file.js";
+import { writeFileAtomically } from "../io/index.js";
 
 /** Version of the layout below; a reader refuses what is newer than it knows. */
 const formatVersion = 1;

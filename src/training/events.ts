@@ -10,7 +10,7 @@ import {
 import { z } from "zod";
 import { parseWith } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
-import { errnoOf, ioError } from "./atomic-file.js";
+import { errnoOf, ioError } from "../io/index.js";
 
 /** A number in a log. JSON has no NaN and would turn it into null: logs spell such numbers out. */
 const real = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"]).transform(Number)]);

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { loadConfigFile, parseWith, resolveTrainConfig, type TrainConfig } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
 import type { HostTensor } from "../tensor/index.js";
-import { ioError, removeTemporaryFiles, writeFileAtomically } from "./atomic-file.js";
+import { ioError, removeTemporaryFiles, writeFileAtomically } from "../io/index.js";
 import {
   type Checkpoint,
   type NewCheckpointMetadata,

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { EchoDuetError } from "../errors.js";
-import { errnoOf, ioError, temporaryPath } from "./atomic-file.js";
+import { errnoOf, ioError, temporaryPath } from "../io/index.js";
 
 /** Locks that this process holds, by path: its own id in another lock file is a recycled one. */
 const held = new Set<string>();

@@ -10,11 +10,10 @@ import { resolveTrainConfig } from "../../src/config/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 import { encodeSafetensors } from "../../src/onnx/index.js";
 import { fromNumbers, type HostTensor } from "../../src/tensor/index.js";
-import { removeTemporaryFiles, writeFileAtomically } from "../../src/training/atomic-file.js";
+import { removeTemporaryFiles, sha256File, writeFileAtomically } from "../../src/io/index.js";
 import {
   type NewCheckpointMetadata,
   readCheckpoint,
-  sha256File,
   writeCheckpoint,
 } from "../../src/training/checkpoint.js";
 

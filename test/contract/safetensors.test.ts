@@ -9,7 +9,6 @@ import {
   parseSafetensors,
   readSafetensors,
   writeSafetensors,
-  writeSafetensorsSync,
 } from "../../src/onnx/safetensors.js";
 import { type DType, fromNumbers, type HostTensor, hostTensor, sizeOf } from "../../src/tensor/index.js";
 
@@ -101,9 +100,9 @@ describe("encoding", () => {
 describe("files", () => {
   it("are replaced whole, with nothing left beside them", async () => {
     const path = join(folder, "weights.safetensors");
-    await writeSafetensors(path, sample, { step: "1" });
+    writeSafetensors(path, sample, { step: "1" });
     expect(readSafetensors(path).metadata).toEqual({ step: "1" });
-    writeSafetensorsSync(path, sample, { step: "2" });
+    writeSafetensors(path, sample, { step: "2" });
     expect(readSafetensors(path)).toEqual({ tensors: sample, metadata: { step: "2" } });
     expect(Buffer.from(encodeSafetensors(sample, { step: "2" })).equals(readFileSync(path))).toBe(true);
     expect(readdirSync(folder)).toEqual(["weights.safetensors"]);
@@ -112,8 +111,7 @@ describe("files", () => {
   it("that cannot be read or written are io errors with their name", async () => {
     const nowhere = join(folder, "none", "a.safetensors");
     expect(() => readSafetensors(nowhere)).toThrow(/none\/a\.safetensors: .*no such file/);
-    expect(() => writeSafetensorsSync(nowhere, sample, {})).toThrow(EchoDuetError);
-    await expect(writeSafetensors(nowhere, sample, {})).rejects.toMatchObject({ code: "io" });
+    expect(() => writeSafetensors(nowhere, sample, {})).toThrow(EchoDuetError);
   });
 });
 

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 /** The folder of reference values beside the checkout. */
 const referenceFolder = new URL("../../../shared/reference/", import.meta.url);
@@ -16,17 +17,29 @@ export interface ReferenceTensor {
   readonly data: Float64Array;
 }
 
+/** The path of a reference file. */
+export function referencePath(name: string): string {
+  return fileURLToPath(new URL(name, referenceFolder));
+}
+
+/** A reference file: its tensors by name, and which names it has. */
+export interface ReferenceFile {
+  (tensor: string): ReferenceTensor;
+  has(tensor: string): boolean;
+}
+
 /** Reads a reference file: an 8-byte header length, a JSON header, raw little-endian data. */
-export function readReference(name: string): (tensor: string) => ReferenceTensor {
+export function readReference(name: string): ReferenceFile {
   const file = readFileSync(new URL(name, referenceFolder));
   const headerLength = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString("utf8", 8, 8 + headerLength));
-  return (tensor) => {
+  const read = (tensor: string) => {
     const { dtype, shape, data_offsets } = header[tensor];
     const [from, to] = data_offsets.map((offset: number) => offset + 8 + headerLength);
     const bytes = new Uint8Array(file.subarray(from, to)).buffer;
     return { shape, data: toFloat64(dtype, bytes) };
   };
+  return Object.assign(read, { has: (tensor: string) => tensor in header });
 }
 
 function toFloat64(dtype: string, bytes: ArrayBuffer): Float64Array {

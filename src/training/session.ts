@@ -1,0 +1,256 @@
+import { type Balancer, createBalancer } from "../balancing/index.js";
+import type { TrainConfig } from "../config/index.js";
+import type { FrameBatch } from "../data/index.js";
+import { EchoDuetError } from "../errors.js";
+import { type Declaration, declareModel, type Model } from "../models/index.js";
+import type { DropoutSpec } from "../nn/index.js";
+import { emaKeep, type Optimiser, optimiserByName, scaledWeightDecay, scheduleAt } from "../optim/index.js";
+import { type HostTensor, hostTensor, randomStream, sizeOf, zeros } from "../tensor/index.js";
+import { explainDivergence } from "./divergence.js";
+import { layOut, pack, type StateLayout, unpack } from "./state-layout.js";
+import { stateNames } from "./step-graph.js";
+import { type StepProgram, StepPrograms } from "./step-programs.js";
+import type { PreparedTargets, Task } from "./task.js";
+import { createTasks } from "./task-set.js";
+
+/** Where training stands, apart from its tensors; everything is counted over the whole run. */
+export interface SessionCounters {
+  /** Batches processed. */
+  readonly step: number;
+  /** Optimiser updates applied. */
+  readonly updates: number;
+  /** `step` at the latest update: the batches since then are in the accumulated gradient. */
+  readonly updatedAt: number;
+}
+
+/** What one step showed. */
+export interface StepReport {
+  readonly losses: Readonly<Record<string, number>>;
+  readonly taskWeights: Readonly<Record<string, number>>;
+  /** Of decayed weights. */
+  readonly learningRate: number;
+  /** Global norm of the accumulated gradient before clipping. */
+  readonly gradientNorm: number;
+}
+
+/** The training state of a model and the programs that advance it by one batch. */
+export class TrainingSession {
+  readonly layout: StateLayout;
+  readonly #config: TrainConfig;
+  readonly #tasks: readonly Task[];
+  readonly #optimiser: Optimiser;
+  readonly #balancer: Balancer;
+  readonly #programs: StepPrograms;
+  readonly #stepsPerEpoch: number;
+  #state: Map<string, HostTensor>;
+  #counters: SessionCounters = { step: 0, updates: 0, updatedAt: 0 };
+
+  /**
+   * @param tensors the model's parameters and buffers by name
+   * @param stepsPerEpoch batches an epoch, the last and shorter one included
+   */
+  constructor(
+    model: Model,
+    config: TrainConfig,
+    tensors: ReadonlyMap<string, HostTensor>,
+    stepsPerEpoch: number,
+  ) {
+    this.#config = config;
+    this.#stepsPerEpoch = stepsPerEpoch;
+    this.#tasks = createTasks(model, config);
+    this.#optimiser = optimiserByName(config.optimizer);
+    this.#balancer = createBalancer(
+      config.balancer,
+      this.#tasks.map(({ name }) => config.taskWeights[name]),
+    );
+    const { parameters, buffers } = declareForTraining(model);
+    this.layout = layOut(parameters, buffers);
+    this.#state = this.#initialState(tensors);
+    this.#programs = new StepPrograms(
+      {
+        model,
+        tasks: this.#tasks,
+        layout: this.layout,
+        optimiser: this.#optimiser,
+        balancer: this.#balancer,
+        size: config.size,
+        clipNorm: config.clipNorm,
+        weightDecay: config.weightDecay,
+      },
+      { device: config.device, threads: config.threads },
+    );
+  }
+
+  get counters(): SessionCounters {
+    return this.#counters;
+  }
+
+  /**
+   * Advances by one batch.
+   * @throws EchoDuetError `diverged` where a loss or the gradient is not finite, naming step, task and
+   *   tensor; the state is then still that of the step before
+   */
+  async step(batch: FrameBatch): Promise<StepReport> {
+    const prepared = this.#tasks.map((task) => task.prepare(batch));
+    const rows = Math.max(...prepared.map((targets) => targets.rows));
+    const compiled = await this.#programs.get(batch.frames.length, rows);
+    const plan = this.#plan();
+    const feeds = this.#feeds(batch, prepared, compiled, plan);
+    const results = await compiled.program.run(feeds);
+    const number = (name: string) => (results.get(name) as HostTensor<"float32">).data[0];
+    const report: StepReport = {
+      losses: Object.fromEntries(
+        [...results.keys()]
+          .filter((name) => name.startsWith("loss."))
+          .map((name) => [name.slice("loss.".length), number(name)]),
+      ),
+      taskWeights: Object.fromEntries(this.#tasks.map(({ name }) => [name, number(`weight.${name}`)])),
+      learningRate: plan.learningRate,
+      gradientNorm: number("gradientNorm"),
+    };
+    if (
+      !Number.isFinite(report.gradientNorm) ||
+      Object.values(report.losses).some((loss) => !Number.isFinite(loss))
+    ) {
+      throw await explainDivergence({
+        step: this.#counters.step + 1,
+        report,
+        feeds,
+        inspect: () => this.#programs.compile(batch.frames.length, compiled.capacity, true),
+      });
+    }
+    this.#state = new Map(
+      [...this.#state.keys()].map((name) => [name, results.get(stateNames.next(name)) as HostTensor]),
+    );
+    const step = this.#counters.step + 1;
+    this.#counters = {
+      step,
+      updates: this.#counters.updates + (plan.applies ? 1 : 0),
+      updatedAt: plan.applies ? step : this.#counters.updatedAt,
+    };
+    return report;
+  }
+
+  /** The averaged parameters and buffers by name: the model that is validated and deployed. */
+  averaged(): Map<string, HostTensor<"float32">> {
+    const vector = (name: string) => this.#state.get(name) as HostTensor;
+    return new Map([
+      ...this.layout.parameters.flatMap((group) => [
+        ...unpack(group, vector(stateNames.average(group.name))),
+      ]),
+      ...unpack(this.layout.buffers, vector(stateNames.averageBuffers)),
+    ]);
+  }
+
+  /** Everything that `restore` needs, by name. */
+  get state(): ReadonlyMap<string, HostTensor> {
+    return this.#state;
+  }
+
+  /**
+   * Continues from a saved state.
+   * @throws EchoDuetError `checkpoint` where a tensor is missing or has another shape
+   */
+  restore(state: ReadonlyMap<string, HostTensor>, counters: SessionCounters): void {
+    this.#state = new Map(
+      [...this.#state].map(([name, current]) => {
+        const saved = state.get(name);
+        if (!saved || saved.dtype !== current.dtype || sizeOf(saved.shape) !== sizeOf(current.shape)) {
+          throw new EchoDuetError(
+            "checkpoint",
+            `checkpoint: ${name} expects ${sizeOf(current.shape)} elements, got ${saved ? sizeOf(saved.shape) : "none"}`,
+          );
+        }
+        return [name, saved];
+      }),
+    );
+    this.#counters = counters;
+  }
+
+  async close(): Promise<void> {
+    await this.#programs.close();
+  }
+
+  #initialState(tensors: ReadonlyMap<string, HostTensor>): Map<string, HostTensor> {
+    const state = new Map<string, HostTensor>();
+    for (const group of this.layout.parameters) {
+      const vector = pack(group, tensors);
+      state.set(stateNames.parameters(group.name), vector);
+      state.set(stateNames.average(group.name), vector);
+      state.set(stateNames.accumulated(group.name), zeros("float32", [group.size]));
+      for (const slot of this.#optimiser.slots) {
+        state.set(stateNames.slot(slot, group.name), zeros("float32", [group.size]));
+      }
+    }
+    const buffers = pack(this.layout.buffers, tensors);
+    state.set(stateNames.buffers, buffers);
+    state.set(stateNames.averageBuffers, buffers);
+    for (const { name, shape, initial } of this.#balancer.state) {
+      state.set(stateNames.balancer(name), hostTensor("float32", shape, Float32Array.from(initial)));
+    }
+    return state;
+  }
+
+  /** Rates and coefficients of the coming step, and whether it ends an accumulation. */
+  #plan(): { scalars: Record<string, number>; applies: boolean; learningRate: number } {
+    const config = this.#config;
+    const { step, updates, updatedAt } = this.#counters;
+    const point = scheduleAt({ ...config, iteration: step, stepsPerEpoch: this.#stepsPerEpoch });
+    const applies = step + 1 - updatedAt >= point.accumulate;
+    const momentum = this.#optimiser.warmsMomentum ? point.momentum : config.momentum;
+    const coefficients = this.#optimiser.coefficientsAt({ momentum, applied: updates, applies });
+    const rates = { weight: point.lr.decay, norm: point.lr.norm, bias: point.lr.bias };
+    return {
+      applies,
+      learningRate: point.lr.decay,
+      scalars: {
+        ...Object.fromEntries(
+          this.layout.parameters.map(({ name, role }) => [`rate.${name}`, applies ? rates[role] : 0]),
+        ),
+        ...Object.fromEntries(
+          Object.entries(coefficients).map(([name, value]) => [`optimiser.${name}`, value]),
+        ),
+        weightDecay: scaledWeightDecay(config),
+        "accumulate.retain": applies ? 0 : 1,
+        "ema.keep": applies ? emaKeep(updates + 1, config.ema) : 1,
+      },
+    };
+  }
+
+  #feeds(
+    batch: FrameBatch,
+    prepared: readonly PreparedTargets[],
+    { program, dropouts, capacity }: StepProgram,
+    plan: { scalars: Record<string, number> },
+  ): Map<string, HostTensor> {
+    const feeds = new Map<string, HostTensor>([["images", batch.images], ...this.#state]);
+    for (const targets of prepared) {
+      for (const [name, tensor] of targets.feeds(capacity)) feeds.set(name, tensor);
+    }
+    for (const task of this.#tasks) {
+      // Times the batch size, a mean becomes the sum over images that the learning rates are made for.
+      const summed = this.#config.lossScale === "sum" || task.batchScaled;
+      feeds.set(`scale.${task.name}`, scalar(summed ? batch.frames.length : 1));
+    }
+    for (const [name, value] of Object.entries(plan.scalars))
+      if (program.inputs.has(name)) feeds.set(name, scalar(value));
+    for (const spec of dropouts) feeds.set(`dropout/${spec.name}`, this.#dropoutMask(spec));
+    return feeds;
+  }
+
+  #dropoutMask({ name, shape, rate }: DropoutSpec): HostTensor {
+    const random = randomStream(this.#config.seed, "dropout", name, this.#counters.step);
+    const mask = zeros("float32", shape);
+    for (let i = 0; i < mask.data.length; i++) mask.data[i] = random.uniform() < rate ? 0 : 1 / (1 - rate);
+    return mask;
+  }
+}
+
+/** The parameters of a model: independent of batch and image size, so the smallest will do. */
+export function declareForTraining(model: Model): Declaration {
+  return declareModel(model, { batch: 1, height: 32, width: 32 });
+}
+
+function scalar(value: number): HostTensor {
+  return hostTensor("float32", [], Float32Array.of(value));
+}
