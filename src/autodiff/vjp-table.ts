@@ -24,7 +24,7 @@ import {
   transpose,
   type Value,
 } from "../graph/index.js";
-import { type Shape, sameShape, sizeOf } from "../tensor/index.js";
+import { isFloat, type Shape, sameShape, sizeOf } from "../tensor/index.js";
 
 /** What a rule sees: the node and the cotangent of each of its outputs (null where none arrived). */
 export interface VjpContext<K extends OpName> {
@@ -69,7 +69,8 @@ export const vjpTable: { readonly [K in OpName]: VjpRule<K> | NotDifferentiable 
   SiluGrad: firstOrder,
   Softplus: ({ ct, inputs: [x] }) => [mul(ct, sigmoid(x))],
   Not: discrete,
-  Cast: ({ ct, inputs: [x] }) => [cast(ct, x.dtype)],
+  // Integers and booleans carry no gradient.
+  Cast: ({ ct, inputs: [x] }) => [isFloat(x.dtype) ? cast(ct, x.dtype) : null],
   StopGradient: () => [null],
 
   Add: ({ ct, inputs: [a, b] }) => [unbroadcast(ct, a.shape), unbroadcast(ct, b.shape)],

@@ -1,13 +1,5 @@
 import { shapeError } from "../errors.js";
-import {
-  broadcastShapes,
-  type DType,
-  isFloat,
-  normaliseAxis,
-  type Shape,
-  showShape,
-  sizeOf,
-} from "../tensor/index.js";
+import { broadcastShapes, type DType, isFloat, type Shape, showShape, sizeOf } from "../tensor/index.js";
 import type { Axes, ConvGeometry, OpAttributes, OpName } from "./ops.js";
 import type { ValueType } from "./value-type.js";
 
@@ -24,6 +16,15 @@ export function inferTypes<K extends OpName>(op: K, inputs: Types, attrs: OpAttr
     shapeError(`${op}: expects ${expected} inputs, got ${inputs.length}`);
   }
   return (rules[op] as Rule<K>)(inputs, attrs);
+}
+
+/**
+ * The shape, every length of which is a whole number; 0 makes a value without elements.
+ * @throws EchoDuetError `shape`, beginning with `subject`.
+ */
+export function requireLengths(subject: string, shape: Shape): Shape {
+  requireIntegers(subject, shape, 0);
+  return shape;
 }
 
 const arity: Record<OpName, number | "one or more"> = {
@@ -79,7 +80,9 @@ const arity: Record<OpName, number | "one or more"> = {
 
 const rules: { [K in OpName]: Rule<K> } = {
   Input: () => shapeError("Input: is declared by Graph.input, not applied"),
-  Constant: (_, { tensor }) => [{ dtype: tensor.dtype, shape: tensor.shape }],
+  Constant: (_, { tensor }) => [
+    { dtype: tensor.dtype, shape: requireLengths("Constant: shape", tensor.shape) },
+  ],
 
   Neg: floatUnary("Neg"),
   Exp: floatUnary("Exp"),
@@ -91,7 +94,7 @@ const rules: { [K in OpName]: Rule<K> } = {
   Sigmoid: floatUnary("Sigmoid"),
   Silu: floatUnary("Silu"),
   SiluGrad: (inputs) => {
-    for (const input of inputs) requireShape("SiluGrad", "operand", input, inputs[0].shape);
+    for (const input of inputs) requireType("SiluGrad", "operand", input, inputs[0]);
     return floatUnary("SiluGrad")(inputs);
   },
   Softplus: floatUnary("Softplus"),
@@ -127,6 +130,7 @@ const rules: { [K in OpName]: Rule<K> } = {
   },
 
   Reshape: ([x], { shape }) => {
+    requireLengths("Reshape: shape", shape);
     if (sizeOf(shape) !== sizeOf(x.shape)) {
       shapeError(
         `Reshape: ${showShape(x.shape)} has ${sizeOf(x.shape)} elements, ${showShape(shape)} ${sizeOf(shape)}`,
@@ -142,15 +146,16 @@ const rules: { [K in OpName]: Rule<K> } = {
     return [{ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]) }];
   },
   Expand: ([x], { shape }) => {
+    requireLengths("Expand: shape", shape);
     const result = broadcastShapes("Expand", x.shape, shape);
     if (showShape(result) !== showShape(shape)) {
       shapeError(`Expand: cannot expand ${showShape(x.shape)} to ${showShape(shape)}`);
     }
     return [{ dtype: x.dtype, shape }];
   },
-  Concat: (inputs, { axis }) => {
+  Concat: (inputs, { axis: at }) => {
     const [first] = inputs;
-    const at = normaliseAxis("Concat", axis, first.shape.length);
+    requireAxis("Concat", at, first.shape.length);
     for (const [i, input] of inputs.entries()) {
       const fits =
         input.dtype === first.dtype &&
@@ -166,15 +171,19 @@ const rules: { [K in OpName]: Rule<K> } = {
     return [{ dtype: first.dtype, shape: first.shape.map((length, a) => (a === at ? total : length)) }];
   },
   Slice: ([x], { starts, ends }) => {
+    requireEach("Slice", "starts and ends", x, starts, ends);
+    requireIntegers("Slice: starts", starts, 0);
+    requireIntegers("Slice: ends", ends, 0);
     x.shape.forEach((length, axis) => {
-      if (!(starts[axis] >= 0 && starts[axis] <= ends[axis] && ends[axis] <= length)) {
+      if (starts[axis] > ends[axis] || ends[axis] > length) {
         shapeError(`Slice: axis ${axis} of ${showShape(x.shape)} has no range ${starts[axis]}:${ends[axis]}`);
       }
     });
     return [{ dtype: x.dtype, shape: x.shape.map((_, axis) => ends[axis] - starts[axis]) }];
   },
-  Split: ([x], { axis, sizes }) => {
-    const at = normaliseAxis("Split", axis, x.shape.length);
+  Split: ([x], { axis: at, sizes }) => {
+    requireAxis("Split", at, x.shape.length);
+    requireIntegers("Split: sizes", sizes, 0);
     const total = sizes.reduce((sum, size) => sum + size, 0);
     if (total !== x.shape[at]) {
       shapeError(`Split: sizes sum to ${total}, axis ${at} of ${showShape(x.shape)} has ${x.shape[at]}`);
@@ -185,9 +194,10 @@ const rules: { [K in OpName]: Rule<K> } = {
     }));
   },
   Pad: ([x], { before, after }) => {
-    if (before.length !== x.shape.length || after.length !== x.shape.length) {
+    requireEach("Pad", "amounts on each side", x, before, after);
+    if (![...before, ...after].every((amount) => Number.isInteger(amount) && amount >= 0)) {
       shapeError(
-        `Pad: expects ${x.shape.length} amounts on each side, got ${before.length} and ${after.length}`,
+        `Pad: expects integers of at least 0, got ${showShape(before)} and ${showShape(after)}; crop with Slice`,
       );
     }
     return [{ dtype: x.dtype, shape: x.shape.map((length, axis) => before[axis] + length + after[axis]) }];
@@ -200,6 +210,7 @@ const rules: { [K in OpName]: Rule<K> } = {
   },
   ScatterAdd: ([updates, indices], { rows }) => {
     requireFloat("ScatterAdd", updates);
+    requireIntegers("ScatterAdd: rows", [rows], 0);
     requireRankAtLeast("ScatterAdd", updates, 1);
     requireDType("ScatterAdd indices", indices, "int64");
     requireShape("ScatterAdd", "indices", indices, [updates.shape[0]]);
@@ -208,6 +219,7 @@ const rules: { [K in OpName]: Rule<K> } = {
 
   MatMul: ([a, b], { transA, transB }) => {
     requireFloat("MatMul", a);
+    requireDType("MatMul second operand", b, a.dtype);
     requireRankAtLeast("MatMul", a, 2);
     requireRank("MatMul", b, a.shape.length);
     const [m, k] = matrixAxes(a.shape, transA);
@@ -223,14 +235,18 @@ const rules: { [K in OpName]: Rule<K> } = {
   Conv: ([x, weight], attrs) => {
     requireImage("Conv", x);
     requireImage("Conv weight", weight);
+    requireDType("Conv weight", weight, x.dtype);
     if (weight.shape[1] !== x.shape[1]) {
       shapeError(`Conv: weight expects ${weight.shape[1]} input channels, got ${x.shape[1]} (axis 1)`);
     }
-    const [height, width] = convOutputSize(x.shape, weight.shape.slice(2), attrs);
+    const [height, width] = convOutputSize("Conv", x.shape, weight.shape.slice(2), attrs);
     return [{ dtype: x.dtype, shape: [x.shape[0], weight.shape[0], height, width] }];
   },
   ConvInputGrad: ([dy, weight], attrs) => {
     requireImage("ConvInputGrad", dy);
+    requireImage("ConvInputGrad weight", weight);
+    requireDType("ConvInputGrad weight", weight, dy.dtype);
+    requireIntegers("ConvInputGrad: size", attrs.size, 1);
     if (weight.shape[0] !== dy.shape[1]) {
       shapeError(`ConvInputGrad: weight has ${weight.shape[0]} output channels, dy ${dy.shape[1]}`);
     }
@@ -241,6 +257,7 @@ const rules: { [K in OpName]: Rule<K> } = {
   ConvWeightGrad: ([x, dy], attrs) => {
     requireImage("ConvWeightGrad", x);
     requireImage("ConvWeightGrad", dy);
+    requireDType("ConvWeightGrad dy", dy, x.dtype);
     if (x.shape[0] !== dy.shape[0]) {
       shapeError(`ConvWeightGrad: x has a batch of ${x.shape[0]}, dy of ${dy.shape[0]}`);
     }
@@ -249,32 +266,32 @@ const rules: { [K in OpName]: Rule<K> } = {
   },
   BatchNorm: ([x, scale, bias]) => {
     requireImage("BatchNorm", x);
-    const channels = [x.shape[1]];
-    requireShape("BatchNorm", "scale", scale, channels);
-    requireShape("BatchNorm", "bias", bias, channels);
-    const statistic = { dtype: x.dtype, shape: channels };
+    const statistic = channelVector(x);
+    requireType("BatchNorm", "scale", scale, statistic);
+    requireType("BatchNorm", "bias", bias, statistic);
     return [{ dtype: x.dtype, shape: x.shape }, statistic, statistic];
   },
   BatchNormGrad: ([x, scale, mean, variance, dy]) => {
     requireImage("BatchNormGrad", x);
-    const channels = [x.shape[1]];
+    const vector = channelVector(x);
     for (const [name, value] of Object.entries({ scale, mean, variance })) {
-      requireShape("BatchNormGrad", name, value, channels);
+      requireType("BatchNormGrad", name, value, vector);
     }
-    requireShape("BatchNormGrad", "dy", dy, x.shape);
-    const vector = { dtype: x.dtype, shape: channels };
+    requireType("BatchNormGrad", "dy", dy, x);
     return [{ dtype: x.dtype, shape: x.shape }, vector, vector];
   },
   ChannelAffine: ([x, scale, bias]) => {
     requireImage("ChannelAffine", x);
-    requireShape("ChannelAffine", "scale", scale, [x.shape[1]]);
-    requireShape("ChannelAffine", "bias", bias, [x.shape[1]]);
+    requireType("ChannelAffine", "scale", scale, channelVector(x));
+    requireType("ChannelAffine", "bias", bias, channelVector(x));
     return [{ dtype: x.dtype, shape: x.shape }];
   },
   MaxPool: ([x], { kernel, stride, pad }) => {
     requireImage("MaxPool", x);
     const geometry: ConvGeometry = { strides: [stride, stride], pads: [pad, pad] };
-    const size = convOutputSize(x.shape, [kernel, kernel], geometry);
+    const size = convOutputSize("MaxPool", x.shape, [kernel, kernel], geometry);
+    // A window that lay in the padding alone would have no maximum.
+    if (pad >= kernel) shapeError(`MaxPool: pad expects less than the kernel of ${kernel}, got ${pad}`);
     const shape = [x.shape[0], x.shape[1], ...size];
     return [
       { dtype: x.dtype, shape },
@@ -283,11 +300,13 @@ const rules: { [K in OpName]: Rule<K> } = {
   },
   UpsampleNearest: ([x], { factor }) => {
     requireImage("UpsampleNearest", x);
+    requireIntegers("UpsampleNearest: factor", [factor], 1);
     const [b, c, h, w] = x.shape;
     return [{ dtype: x.dtype, shape: [b, c, h * factor, w * factor] }];
   },
   SumPool: ([x], { factor }) => {
     requireImage("SumPool", x);
+    requireIntegers("SumPool: factor", [factor], 1);
     const [b, c, h, w] = x.shape;
     if (h % factor !== 0 || w % factor !== 0) {
       shapeError(`SumPool: expects height and width in multiples of ${factor}, got ${showShape(x.shape)}`);
@@ -315,25 +334,36 @@ function floatBinary(op: string): (inputs: Types) => ValueType[] {
 function reduction(op: string): (inputs: Types, attrs: Axes) => ValueType[] {
   return ([x], { axes, keepdims }) => {
     requireFloat(op, x);
-    const reduced = new Set(axes.map((axis) => normaliseAxis(op, axis, x.shape.length)));
+    for (const axis of axes) requireAxis(op, axis, x.shape.length);
+    const reduced = new Set(axes);
+    if (reduced.size !== axes.length)
+      shapeError(`${op}: axes expects each axis once, got ${showShape(axes)}`);
     const shape = x.shape.flatMap((length, axis) => (reduced.has(axis) ? (keepdims ? [1] : []) : [length]));
     return [{ dtype: x.dtype, shape }];
   };
 }
 
 /** Height and width of a convolution's or pooling's output. */
-function convOutputSize(x: Shape, kernel: Shape, { strides, pads }: ConvGeometry): [number, number] {
+function convOutputSize(
+  op: string,
+  x: Shape,
+  kernel: Shape,
+  { strides, pads }: ConvGeometry,
+): [number, number] {
+  requireIntegers(`${op}: kernel`, kernel, 1);
+  requireIntegers(`${op}: strides`, strides, 1);
+  requireIntegers(`${op}: pads`, pads, 0);
   const size = [0, 1].map((d) => Math.floor((x[2 + d] + 2 * pads[d] - kernel[d]) / strides[d]) + 1);
   if (size[0] < 1 || size[1] < 1) {
     shapeError(
-      `Conv: kernel ${showShape(kernel)} with padding ${showShape(pads)} does not fit in ${showShape(x)}`,
+      `${op}: kernel ${showShape(kernel)} with padding ${showShape(pads)} does not fit in ${showShape(x)}`,
     );
   }
   return [size[0], size[1]];
 }
 
 function requireConvFits(op: string, x: Shape, kernel: Shape, geometry: ConvGeometry, dy: Shape): void {
-  const expected = convOutputSize(x, kernel, geometry);
+  const expected = convOutputSize(op, x, kernel, geometry);
   if (expected[0] !== dy[2] || expected[1] !== dy[3]) {
     shapeError(`${op}: expects dy of ${showShape(expected)} pixels, got ${showShape(dy.slice(2))}`);
   }
@@ -353,6 +383,27 @@ function requireDType(subject: string, x: ValueType, dtype: DType): DType {
   return dtype;
 }
 
+/** One number for each axis of x, in each of two lists. */
+function requireEach(op: string, what: string, x: ValueType, first: Shape, second: Shape): void {
+  const rank = x.shape.length;
+  if (first.length !== rank || second.length !== rank) {
+    shapeError(`${op}: expects ${rank} ${what}, got ${first.length} and ${second.length}`);
+  }
+}
+
+function requireIntegers(subject: string, values: readonly number[], least: number): void {
+  if (!values.every((value) => Number.isInteger(value) && value >= least)) {
+    shapeError(`${subject} expects integers of at least ${least}, got ${showShape(values)}`);
+  }
+}
+
+/** An axis counted from the front: the functions that build nodes have normalised negative ones. */
+function requireAxis(op: string, axis: number, rank: number): void {
+  if (!(Number.isInteger(axis) && axis >= 0 && axis < rank)) {
+    shapeError(`${op}: expects an axis of at least 0 and below ${rank}, got ${axis}`);
+  }
+}
+
 function requireRank(subject: string, x: ValueType, rank: number): void {
   if (x.shape.length !== rank) shapeError(`${subject}: expects ${rank} axes, got ${showShape(x.shape)}`);
 }
@@ -365,6 +416,16 @@ function requireRankAtLeast(subject: string, x: ValueType, rank: number): void {
 function requireImage(subject: string, x: ValueType): void {
   requireFloat(subject, x);
   requireRank(`${subject} [batch, channels, height, width]`, x, 4);
+}
+
+/** The type of one number for each channel of an image. */
+function channelVector(x: ValueType): ValueType {
+  return { dtype: x.dtype, shape: [x.shape[1]] };
+}
+
+function requireType(op: string, what: string, x: ValueType, type: ValueType): void {
+  requireShape(op, what, x, type.shape);
+  requireDType(`${op} ${what}`, x, type.dtype);
 }
 
 function requireShape(op: string, what: string, x: ValueType, shape: Shape): void {

@@ -1,6 +1,6 @@
 import { EchoDuetError } from "../errors.js";
 import type { DType, HostTensor, Shape } from "../tensor/index.js";
-import { inferTypes } from "./inference.js";
+import { inferTypes, requireLengths } from "./inference.js";
 import type { OpAttributes, OpName } from "./ops.js";
 import type { ValueType } from "./value-type.js";
 
@@ -45,9 +45,13 @@ export class Graph {
     return outputs;
   }
 
-  /** A named input; the name must be new. */
+  /**
+   * A named input; the name must be new.
+   * @throws EchoDuetError `graph` for a repeated name, `shape` for a length that is no whole number.
+   */
   input(name: string, dtype: DType, shape: Shape): Value {
     if (this.inputs.has(name)) throw new EchoDuetError("graph", `input ${name}: is declared twice`);
+    requireLengths(`input ${name}: shape`, shape);
     const outputs: Value[] = [];
     const node: Node<"Input"> = { op: "Input", attrs: { name }, inputs: [], outputs };
     const value = { graph: this, node, index: 0, id: this.#nextId++, dtype, shape };
