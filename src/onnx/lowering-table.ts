@@ -76,9 +76,13 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
   Concat: ({ emitter, names, attrs }) => [
     emitter.emit("Concat", names, { attributes: { axis: attrs.axis } }),
   ],
-  Slice: ({ emitter, names, attrs: { starts, ends } }) => [
-    emitter.emit("Slice", [names[0], emitter.integers(starts), emitter.integers(ends)]),
-  ],
+  // Only the axes that are cut are named, so that the others may be dynamic.
+  Slice: ({ emitter, names, inputs: [x], attrs: { starts, ends } }) => {
+    const cut = [...x.shape.keys()].filter((axis) => starts[axis] > 0 || ends[axis] < x.shape[axis]);
+    if (cut.length === 0) return names;
+    const pick = (values: readonly number[]) => emitter.integers(cut.map((axis) => values[axis]));
+    return [emitter.emit("Slice", [names[0], pick(starts), pick(ends), emitter.integers(cut)])];
+  },
   Split: ({ emitter, names, attrs: { axis, sizes } }) =>
     emitter.emitAll("Split", [names[0], emitter.integers(sizes)], {
       attributes: { axis },

@@ -12,6 +12,8 @@ export interface ProgramOptions {
   readonly threads?: number;
   /** Whether ONNX Runtime may rewrite the graph; true by default. */
   readonly optimise?: boolean;
+  /** Whether the first axis of every input and output may have any length at each run; false by default. */
+  readonly dynamicBatch?: boolean;
   /** Prefix of ONNX Runtime's profile, written when the program is closed. */
   readonly profile?: string;
 }
@@ -24,18 +26,36 @@ export class Program {
   readonly inputs: ReadonlyMap<string, ValueType>;
   readonly outputs: ReadonlyMap<string, ValueType>;
   readonly #session: InferenceSession;
+  readonly #dynamicBatch: boolean;
 
-  private constructor(session: InferenceSession, graph: Pick<Graph, "inputs" | "outputs">) {
+  private constructor(
+    session: InferenceSession,
+    types: Pick<Program, "inputs" | "outputs">,
+    dynamicBatch: boolean,
+  ) {
     this.#session = session;
-    this.inputs = graph.inputs;
-    this.outputs = graph.outputs;
+    this.inputs = types.inputs;
+    this.outputs = types.outputs;
+    this.#dynamicBatch = dynamicBatch;
   }
 
   /** Verifies, optimises, serialises and loads a graph. */
   static async compile(graph: Graph, options: ProgramOptions = {}): Promise<Program> {
     verify(graph);
     const optimised = options.optimise === false ? graph : optimise(graph);
-    return new Program(await createSession(serialise(optimised), options), optimised);
+    const { dynamicBatch = false } = options;
+    const bytes = serialise(optimised, dynamicBatch ? { dynamicBatch: "batch" } : {});
+    return new Program(await createSession(bytes, options), optimised, dynamicBatch);
+  }
+
+  /**
+   * Loads an ONNX model; a dynamic axis counts as length 1 in the types, and its batch may have any length.
+   * @throws EchoDuetError `runtime` where ONNX Runtime refuses it
+   */
+  static async load(bytes: Uint8Array, options: ProgramOptions = {}): Promise<Program> {
+    const session = await createSession(bytes, options);
+    const types = { inputs: typesOf(session.inputMetadata), outputs: typesOf(session.outputMetadata) };
+    return new Program(session, types, true);
   }
 
   /**
@@ -45,7 +65,11 @@ export class Program {
    */
   async run(feeds: ReadonlyMap<string, HostTensor>): Promise<Results> {
     const tensors: Record<string, Tensor> = {};
-    for (const [name, type] of this.inputs) tensors[name] = toRuntime(name, type, feeds.get(name));
+    for (const [name, type] of this.inputs) {
+      const value = feeds.get(name);
+      const shape = this.#dynamicBatch && value ? [value.shape[0], ...type.shape.slice(1)] : type.shape;
+      tensors[name] = toRuntime(name, { dtype: type.dtype, shape }, value);
+    }
     const results = await this.#session.run(tensors);
     return new Map(Object.entries(results).map(([name, tensor]) => [name, toHost(tensor as Tensor)]));
   }
@@ -58,7 +82,7 @@ export class Program {
 }
 
 /** Loads the bytes of an ONNX model. */
-export async function createSession(
+async function createSession(
   bytes: Uint8Array,
   { device = "cpu", threads = 0, optimise: rewrite = true, profile }: ProgramOptions,
 ): Promise<InferenceSession> {
@@ -80,8 +104,23 @@ export async function createSession(
   }
 }
 
+function typesOf(metadata: readonly InferenceSession.ValueMetadata[]): Map<string, ValueType> {
+  return new Map(
+    metadata.flatMap((value) =>
+      value.isTensor
+        ? [
+            [
+              value.name,
+              { dtype: value.type as DType, shape: value.shape.map((n) => (typeof n === "number" ? n : 1)) },
+            ],
+          ]
+        : [],
+    ),
+  );
+}
+
 /** A host tensor as ONNX Runtime takes it, without a copy. */
-export function toRuntime(name: string, type: ValueType, value: HostTensor | undefined): Tensor {
+function toRuntime(name: string, type: ValueType, value: HostTensor | undefined): Tensor {
   if (!value)
     throw new EchoDuetError("runtime", `program: input ${name} is missing, expected ${showType(type)}`);
   if (value.dtype !== type.dtype || !sameShape(value.shape, type.shape)) {
@@ -94,6 +133,6 @@ export function toRuntime(name: string, type: ValueType, value: HostTensor | und
 }
 
 /** A result on the host as a host tensor, without a copy. */
-export function toHost(tensor: Tensor): HostTensor {
+function toHost(tensor: Tensor): HostTensor {
   return { dtype: tensor.type as DType, shape: tensor.dims, data: tensor.data as HostTensor["data"] };
 }

@@ -1,0 +1,5 @@
+import { Command } from "commander";
+
+export function infoCommand(): Command {
+  return new Command("info");
+}

@@ -1,0 +1,5 @@
+import { Command } from "commander";
+
+export function predictCommand(): Command {
+  return new Command("predict");
+}

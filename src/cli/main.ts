@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import { echoduetVersion } from "../training/index.js";
+import { demoCommand } from "./commands/demo.js";
+import { exportCommand } from "./commands/export.js";
+import { infoCommand } from "./commands/info.js";
+import { predictCommand } from "./commands/predict.js";
+import { trainCommand } from "./commands/train.js";
+import { valCommand } from "./commands/val.js";
+import { reportError } from "./format-error.js";
+
+const program = new Command("echoduet")
+  .description(
+    "Trains object detection and view classification together on echocardiograms, measures them and deploys them.",
+  )
+  .version(echoduetVersion)
+  .showHelpAfterError("(--help tells the options)")
+  .exitOverride();
+const commands = [trainCommand, valCommand, predictCommand, exportCommand, infoCommand, demoCommand];
+for (const command of commands) program.addCommand(command().exitOverride());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  reportError(error);
+}

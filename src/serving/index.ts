@@ -1,0 +1,4 @@
+/** Use of trained models: validation, prediction, export. */
+export * from "./draw.js";
+export * from "./trained-model.js";
+export * from "./validate.js";

@@ -1,0 +1,117 @@
+import { FrameLoader, fingerprint, listFrames, loadDataDescription } from "../data/index.js";
+import type { OperatingPoint } from "../detection/index.js";
+import { EchoDuetError } from "../errors.js";
+import { sha256File } from "../io/index.js";
+import type { DeviceName } from "../runtime/index.js";
+import { echoduetVersion, type Evaluation, evaluate, Predictor, type Speed } from "../training/index.js";
+import { openTrainedModel } from "./trained-model.js";
+
+export interface ValidateOptions {
+  /** A run, a checkpoint, a `.pt` or a `.safetensors` file. */
+  readonly weights: string;
+  /** data.yaml. */
+  readonly data: string;
+  /** train, val (or valid) or test. */
+  readonly split: string;
+  /** Network input; by default the one of the training, else 640x640. */
+  readonly size?: { readonly width: number; readonly height: number };
+  readonly batch: number;
+  readonly device: DeviceName;
+  readonly threads: number;
+  readonly onProgress?: (images: number, total: number) => void;
+}
+
+/** What `echoduet val --json` prints: metrics with the provenance of every one of them. */
+export interface ValidationReport {
+  readonly provenance: {
+    readonly checkpoint: string;
+    readonly checkpointSha256: string;
+    readonly data: string;
+    readonly dataFingerprint: string;
+    readonly split: string;
+    readonly images: number;
+    readonly version: string;
+  };
+  readonly detection:
+    | (NonNullable<Evaluation["detection"]> & { readonly atValidationConfidence: OperatingPoint | null })
+    | null;
+  readonly classification: Evaluation["classification"];
+  /** Milliseconds an image. */
+  readonly speed: Speed;
+}
+
+/**
+ * Scores a model on a split of labelled data.
+ * @throws EchoDuetError where data and model disagree on classes, or a file is wrong
+ */
+export async function validate(options: ValidateOptions): Promise<ValidationReport> {
+  const description = loadDataDescription(options.data);
+  const frames = listFrames(description, options.split);
+  const trained = openTrainedModel(options.weights, description.names);
+  const { model, metadata, weights } = trained;
+  requireSame(
+    "names",
+    model.classes > 0 ? trained.names : description.names,
+    description.names,
+    options,
+    metadata === null,
+  );
+  requireSame(
+    "views",
+    model.views > 0 ? trained.views : description.views,
+    description.views,
+    options,
+    false,
+  );
+  const size = options.size ?? metadata?.config.size ?? { width: 640, height: 640 };
+  const { device, threads, batch } = options;
+  const predictor = await Predictor.create(model, weights.tensors, size, { device, threads });
+  const loader = new FrameLoader(frames, size, { cacheBytes: 0 });
+  try {
+    const evaluation = await evaluate({
+      predictor,
+      loader,
+      frames,
+      names: model.classes > 0 ? description.names : [],
+      views: model.views > 0 ? description.views : [],
+      batch,
+      onProgress: (images) => options.onProgress?.(images, frames.length),
+    });
+    const { detection, detectionMetrics, classification, speed } = evaluation;
+    const chosen = metadata?.metrics.confidence ?? null;
+    return {
+      provenance: {
+        checkpoint: weights.path,
+        checkpointSha256: sha256File(weights.path),
+        data: description.file,
+        dataFingerprint: fingerprint(frames),
+        split: options.split,
+        images: frames.length,
+        version: echoduetVersion,
+      },
+      detection: detection && {
+        ...detection,
+        atValidationConfidence: chosen === null ? null : (detectionMetrics?.atConfidence(chosen) ?? null),
+      },
+      classification,
+      speed,
+    };
+  } finally {
+    await Promise.all([predictor.close(), loader.close()]);
+  }
+}
+
+function requireSame(
+  key: "names" | "views",
+  model: readonly string[],
+  data: readonly string[],
+  { weights, data: file }: ValidateOptions,
+  countOnly: boolean,
+): void {
+  const same = countOnly ? model.length === data.length : JSON.stringify(model) === JSON.stringify(data);
+  if (same) return;
+  throw new EchoDuetError(
+    "data",
+    `${file}: ${key} are [${data.join(", ")}], but ${weights} was trained on [${model.join(", ")}]; use the data.yaml of its classes, in their order`,
+  );
+}

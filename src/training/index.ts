@@ -1,0 +1,20 @@
+/** Training: the step, the loop, run directories, checkpoints, evaluation. */
+export * from "./checkpoint.js";
+export {
+  type Evaluation,
+  type EvaluationOptions,
+  evaluate,
+  evaluationSuppression,
+  headlineMetrics,
+  sourceLabels,
+  type Speed,
+} from "./evaluate.js";
+export { type LoggedEvent, readEvents, type TrainingEvent } from "./events.js";
+export { type Predictions, Predictor } from "./predictor.js";
+export * from "./progress.js";
+export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";
+export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
+export { initialTensors } from "./state-layout.js";
+export { resume, type TrainOptions, type TrainResult, train } from "./trainer.js";
+export { echoduetVersion } from "./versions.js";
+export { applyWeights, type LoadedWeights, readWeights, type Weights } from "./weights.js";

@@ -1,0 +1,412 @@
+import { z } from "zod";
+import { parseWith, type TrainConfig } from "../config/index.js";
+import {
+  batches,
+  type DataDescription,
+  epochOrder,
+  fingerprint,
+  FrameLoader,
+  type FrameRecord,
+  listFrames,
+  loadDataDescription,
+  selectFraction,
+} from "../data/index.js";
+import { EchoDuetError } from "../errors.js";
+import { createModel, type Model } from "../models/index.js";
+import { onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
+import type { HostTensor } from "../tensor/index.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { evaluate, fitnessOf, headlineMetrics } from "./evaluate.js";
+import { Predictor } from "./predictor.js";
+import { type ProgressListener, silentProgress } from "./progress.js";
+import { RunDirectory } from "./run-directory.js";
+import { declareForTraining, TrainingSession } from "./session.js";
+import { initialTensors } from "./state-layout.js";
+import { echoduetVersion } from "./versions.js";
+import { applyWeights, readWeights } from "./weights.js";
+
+export interface TrainOptions {
+  readonly progress?: ProgressListener;
+  /** Aborting saves a checkpoint after the step in progress and ends with an AbortError. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a training ended. */
+export interface TrainResult {
+  /** The run's directory. */
+  readonly run: string;
+  readonly reason: "completed" | "early-stopping";
+  readonly epochs: number;
+  readonly bestEpoch: number | null;
+  readonly bestFitness: number | null;
+  /** Metrics of the latest validation. */
+  readonly metrics: Readonly<Record<string, number | null>>;
+}
+
+/**
+ * Trains a model as configured, in a new run directory.
+ * @throws EchoDuetError for unfit data, weights or options; `diverged` where training met a number that is
+ *   not finite. The last checkpoint stays.
+ */
+export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  const resolved = { ...config, threads: resolveThreads(config.threads) };
+  const data = openData(resolved);
+  const model = modelOf(resolved, data.description);
+  const tensors = startingTensors(model, resolved, options.progress ?? silentProgress);
+  const run = RunDirectory.create(resolved.out, resolved, {
+    echoduet: echoduetVersion,
+    onnxruntime: onnxruntimeVersion,
+    seed: resolved.seed,
+    data: { path: data.description.file, fingerprint: data.fingerprint },
+  });
+  return runTraining({ run, data, model, tensors, checkpoint: null, options });
+}
+
+/**
+ * Goes on with the run in `directory` from its last checkpoint: the weights it ends with are, bit for bit,
+ * those of a run that was never stopped.
+ * @throws EchoDuetError as `train`; `data` where the training data are no longer the ones the run began with
+ */
+export async function resume(directory: string, options: TrainOptions = {}): Promise<TrainResult> {
+  const { run, checkpoint } = RunDirectory.open(directory);
+  try {
+    const data = openData(run.config);
+    if (data.fingerprint !== run.info.data.fingerprint) {
+      throw new EchoDuetError(
+        "data",
+        `${run.config.data}: expected the data that the run began with (fingerprint ${run.info.data.fingerprint.slice(0, 12)}), got ${data.fingerprint.slice(0, 12)}; restore them, or start a new run`,
+      );
+    }
+    const model = modelOf(run.config, data.description);
+    const tensors = startingTensors(model, run.config, checkpoint ? silentProgress : options.progress);
+    return await runTraining({ run, data, model, tensors, checkpoint, options });
+  } finally {
+    run.close();
+  }
+}
+
+interface TrainingData {
+  readonly description: DataDescription;
+  readonly train: readonly FrameRecord[];
+  readonly val: readonly FrameRecord[];
+  /** Of the frames that are trained on. */
+  readonly fingerprint: string;
+}
+
+function openData(config: TrainConfig): TrainingData {
+  const description = loadDataDescription(config.data);
+  const all = listFrames(description, "train");
+  const train = config.fraction < 1 ? selectFraction(all, config.fraction, config.seed) : all;
+  return { description, train, val: listFrames(description, "val"), fingerprint: fingerprint(train) };
+}
+
+function modelOf(config: TrainConfig, description: DataDescription): Model {
+  return createModel(config.model, {
+    classes: description.names.length,
+    views: description.views.length,
+    tap: config.tap,
+    detachClassifier: config.detachClassifier,
+    dropout: config.dropout,
+  });
+}
+
+/** New tensors by the seed, with those of `config.weights` laid over them. */
+function startingTensors(
+  model: Model,
+  config: TrainConfig,
+  progress: ProgressListener = silentProgress,
+): Map<string, HostTensor<"float32">> {
+  const declaration = declareForTraining(model);
+  const initial = initialTensors(declaration.parameters, declaration.buffers, config.seed);
+  if (config.weights === null) return initial;
+  const weights = readWeights(config.weights);
+  const { tensors, loaded, left } = applyWeights(weights, model, declaration, initial);
+  progress.onMessage(
+    left.length === 0
+      ? `${weights.path}: all ${loaded} tensors loaded`
+      : `${weights.path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`,
+  );
+  return tensors;
+}
+
+interface Training {
+  readonly run: RunDirectory;
+  readonly data: TrainingData;
+  readonly model: Model;
+  readonly tensors: ReadonlyMap<string, HostTensor>;
+  readonly checkpoint: Checkpoint | null;
+  readonly options: TrainOptions;
+}
+
+const count = z.int().min(0);
+
+/** What a checkpoint keeps beside tensors and counters. */
+const trainerStateSchema = z.strictObject({
+  /** Of the session: see `SessionCounters`. */
+  updates: count,
+  updatedAt: count,
+  bestFitness: z.number().nullable(),
+  bestEpoch: count.nullable(),
+  /** Sums over the epoch's images so far, for its mean losses. */
+  lossSums: z.record(z.string(), z.number()),
+  images: count,
+});
+type TrainerState = Omit<z.output<typeof trainerStateSchema>, "updates" | "updatedAt">;
+
+async function runTraining(training: Training): Promise<TrainResult> {
+  const loop = new TrainingLoop(training);
+  try {
+    return await loop.run();
+  } finally {
+    await loop.close();
+    training.run.close();
+  }
+}
+
+/** One process's part of a training: from the latest checkpoint to the end, or to an interruption. */
+class TrainingLoop {
+  readonly #training: Training;
+  readonly #session: TrainingSession;
+  readonly #trainLoader: FrameLoader;
+  readonly #valLoader: FrameLoader;
+  readonly #stepsPerEpoch: number;
+  readonly #progress: ProgressListener;
+  #state: TrainerState = { bestFitness: null, bestEpoch: null, lossSums: {}, images: 0 };
+  #metrics: Record<string, number | null> = {};
+  /** Epochs completed. */
+  #epoch = 0;
+
+  constructor(training: Training) {
+    const { run, data, model, tensors, checkpoint, options } = training;
+    const { config } = run;
+    this.#training = training;
+    this.#progress = options.progress ?? silentProgress;
+    this.#stepsPerEpoch = Math.ceil(data.train.length / config.batch);
+    this.#session = new TrainingSession(model, config, tensors, this.#stepsPerEpoch);
+    const loading = { cacheBytes: config.cacheBytes / 2, workers: config.workers };
+    this.#trainLoader = new FrameLoader(data.train, config.size, loading);
+    this.#valLoader = new FrameLoader(data.val, config.size, loading);
+    if (checkpoint) this.#restore(checkpoint);
+  }
+
+  async run(): Promise<TrainResult> {
+    const { run, model, checkpoint } = this.#training;
+    const { step } = this.#session.counters;
+    run.event({ type: "start", epoch: this.#epoch, step, resumed: checkpoint !== null, model: model.name });
+    let reason: TrainResult["reason"] = "completed";
+    while (this.#epoch < run.config.epochs) {
+      if (this.#stoppedEarly()) {
+        reason = "early-stopping";
+        break;
+      }
+      await this.#runEpoch(this.#epoch + 1);
+    }
+    run.event({ type: "end", epoch: this.#epoch, step: this.#session.counters.step, reason });
+    const { bestEpoch, bestFitness } = this.#state;
+    return { run: run.path, reason, epochs: this.#epoch, bestEpoch, bestFitness, metrics: this.#metrics };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#session.close(), this.#trainLoader.close(), this.#valLoader.close()]);
+  }
+
+  #stoppedEarly(): boolean {
+    const { patience } = this.#training.run.config;
+    return patience > 0 && this.#epoch - (this.#state.bestEpoch ?? 0) >= patience;
+  }
+
+  /** The rest of an epoch: its remaining steps, its validation, its checkpoint. */
+  async #runEpoch(epoch: number): Promise<void> {
+    const { run, data } = this.#training;
+    const { config } = run;
+    const queue = batches(epochOrder(data.train.length, config.seed, epoch), config.batch);
+    this.#progress.onEpochStart(epoch, config.epochs, this.#stepsPerEpoch);
+    const start = performance.now();
+    const waitedBefore = this.#trainLoader.waitedMs;
+    const imagesBefore = this.#state.images;
+    const first = this.#session.counters.step - (epoch - 1) * this.#stepsPerEpoch;
+    for (let i = first; i < queue.length; i++) {
+      const batch = await this.#trainLoader.batch(queue[i]);
+      if (i + 1 < queue.length) this.#trainLoader.prefetch(queue[i + 1]);
+      await this.#runStep(epoch, i + 1, batch);
+    }
+    const seconds = (performance.now() - start) / 1000;
+    const speed = {
+      seconds,
+      imagesPerSecond: (this.#state.images - imagesBefore) / seconds,
+      loaderWaitSeconds: (this.#trainLoader.waitedMs - waitedBefore) / 1000,
+      memoryBytes: process.memoryUsage.rss(),
+    };
+    await this.#finishEpoch(epoch, speed);
+  }
+
+  async #runStep(
+    epoch: number,
+    step: number,
+    batch: Awaited<ReturnType<FrameLoader["batch"]>>,
+  ): Promise<void> {
+    const { run, options } = this.#training;
+    const report = await this.#session.step(batch);
+    const images = batch.frames.length;
+    for (const [name, loss] of Object.entries(report.losses)) {
+      this.#state.lossSums[name] = (this.#state.lossSums[name] ?? 0) + loss * images;
+    }
+    this.#state.images += images;
+    const total = this.#session.counters.step;
+    run.event({ type: "step", epoch, step: total, images, ...eventFields(report) });
+    this.#progress.onStep({ step, images, losses: report.losses });
+    if (options.signal?.aborted) {
+      this.#save("interrupted");
+      throw new DOMException(`interrupted at step ${total}; resume with --resume ${run.path}`, "AbortError");
+    }
+    const every = run.config.checkpointEverySteps;
+    if (every > 0 && total % every === 0) this.#save("steps");
+    // Messages of the loader's threads and signals are handled between steps.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async #finishEpoch(
+    epoch: number,
+    speed: { seconds: number; imagesPerSecond: number; loaderWaitSeconds: number; memoryBytes: number },
+  ): Promise<void> {
+    const { run } = this.#training;
+    const { config } = run;
+    const { step } = this.#session.counters;
+    const losses = Object.fromEntries(
+      Object.entries(this.#state.lossSums).map(([name, sum]) => [name, sum / this.#state.images]),
+    );
+    run.event({ type: "epoch", epoch, step, losses, ...speed });
+    this.#epoch = epoch;
+    this.#state.lossSums = {};
+    this.#state.images = 0;
+    const validates = epoch % config.validation.every === 0 || epoch === config.epochs;
+    const best = validates ? await this.#validate(epoch) : false;
+    run.metricsRow({
+      epoch,
+      step,
+      ...prefixed("loss", losses),
+      ...prefixed(
+        "val",
+        validates ? this.#metrics : Object.fromEntries(this.#metricNames().map((n) => [n, null])),
+      ),
+      ...speed,
+    });
+    // The best one first: a kill between the two repeats this epoch and saves the same best again.
+    if (best) this.#saveBest();
+    this.#save("epoch");
+    this.#progress.onEpochEnd({
+      epoch,
+      epochs: config.epochs,
+      losses,
+      metrics: validates ? this.#metrics : {},
+      ...speed,
+      best,
+    });
+  }
+
+  /** Scores the averaged weights on the validation split; returns whether they are the best so far. */
+  async #validate(epoch: number): Promise<boolean> {
+    const { run, data, model } = this.#training;
+    const { config } = run;
+    const predictor = await Predictor.create(model, this.#session.averaged(), config.size, {
+      device: config.device,
+      threads: config.threads,
+    });
+    try {
+      const evaluation = await evaluate({
+        predictor,
+        loader: this.#valLoader,
+        frames: data.val,
+        names: model.classes > 0 ? data.description.names : [],
+        views: model.views > 0 ? data.description.views : [],
+        batch: config.batch,
+      });
+      this.#metrics = headlineMetrics(evaluation);
+    } finally {
+      await predictor.close();
+    }
+    const fitness = fitnessOf(this.#metrics, config.fitness);
+    const step = this.#session.counters.step;
+    run.event({ type: "validation", epoch, step, split: "val", metrics: this.#metrics, fitness });
+    if (this.#state.bestFitness !== null && fitness <= this.#state.bestFitness) return false;
+    this.#state.bestFitness = fitness;
+    this.#state.bestEpoch = epoch;
+    return true;
+  }
+
+  #metricNames(): string[] {
+    const { tasks } = this.#training.model;
+    return tasks.flatMap((task) => [...metricNames[task]]);
+  }
+
+  #save(reason: "epoch" | "steps" | "interrupted"): void {
+    const tensors = new Map<string, HostTensor>(this.#session.averaged());
+    for (const [name, tensor] of this.#session.state) tensors.set(`training/${name}`, tensor);
+    this.#write("last", tensors, reason);
+  }
+
+  #saveBest(): void {
+    this.#write("best", this.#session.averaged(), "best");
+  }
+
+  #write(
+    which: "last" | "best",
+    tensors: Map<string, HostTensor>,
+    reason: "epoch" | "steps" | "interrupted" | "best",
+  ): void {
+    const { run, data, model } = this.#training;
+    const { step, updates, updatedAt } = this.#session.counters;
+    run.saveCheckpoint(which, tensors, {
+      echoduet: echoduetVersion,
+      model: model.name,
+      names: [...data.description.names],
+      views: [...data.description.views],
+      epoch: this.#epoch,
+      step,
+      config: run.config,
+      metrics: this.#metrics,
+      state: { ...this.#state, updates, updatedAt },
+    });
+    run.event({ type: "checkpoint", epoch: this.#epoch, step, file: run.file(which), reason });
+  }
+
+  #restore({ tensors, metadata }: Checkpoint): void {
+    const { updates, updatedAt, ...own } = parseWith(trainerStateSchema, metadata.state, "checkpoint state");
+    this.#state = own;
+    this.#metrics = { ...metadata.metrics };
+    this.#epoch = metadata.epoch;
+    const state = new Map(
+      [...tensors]
+        .filter(([name]) => name.startsWith("training/"))
+        .map(([name, tensor]) => [name.slice("training/".length), tensor]),
+    );
+    this.#session.restore(state, { step: metadata.step, updates, updatedAt });
+  }
+}
+
+/** Metrics that a task's validation yields, as `headlineMetrics` names them. */
+const metricNames = {
+  detection: ["map50", "map50_95", "precision", "recall", "f1", "confidence"],
+  classification: ["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"],
+} as const;
+
+function eventFields(report: {
+  losses: Readonly<Record<string, number>>;
+  taskWeights: Readonly<Record<string, number>>;
+  learningRate: number;
+  gradientNorm: number;
+}) {
+  return {
+    losses: { ...report.losses },
+    taskWeights: { ...report.taskWeights },
+    learningRate: report.learningRate,
+    gradientNorm: report.gradientNorm,
+  };
+}
+
+function prefixed(
+  prefix: string,
+  values: Readonly<Record<string, number | null>>,
+): Record<string, number | null> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
+}
