@@ -1,0 +1,76 @@
+import type { BenchReport, BatchReport, SeriesReport } from "./rounds.js";
+
+/** A report for people. */
+export function formatReport({ machine, options, torch, batches }: BenchReport): string {
+  const gibibytes = (machine.memoryBytes / 2 ** 30).toFixed(1);
+  return [
+    `${machine.processor}, ${machine.cores} cores (${machine.simd ?? "SIMD unknown"}), ${gibibytes} GiB, ${machine.system}`,
+    `Node ${machine.node}, ONNX Runtime ${machine.onnxRuntime}, PyTorch ${torch ?? "not found: no ratios"}, load ${machine.load?.toFixed(2) ?? "unknown"}`,
+    `${options.model}, ${options.size} x ${options.size}, ${options.threads} threads, ${options.rounds} rounds of ${options.stepsPerRound} steps after ${options.warmUpSteps} to warm up`,
+    "Random pixels and boxes: a measure of speed alone.",
+    ...batches.map(formatBatch),
+  ].join("\n");
+}
+
+function formatBatch({ batch, flops, series, profile }: BatchReport): string {
+  const operators = profile.operators.filter(({ share }) => share >= 0.005);
+  return [
+    "",
+    `Batch ${batch}: ${(flops / 1e9).toFixed(2)} GFLOP a step`,
+    ...table([
+      ["", "median ms", "quartiles ms", "images/s", "GFLOP/s", "peak MiB", "ours / theirs"],
+      ...series.map((one) => seriesRow(one)),
+    ]),
+    "",
+    `Time by operator (profile of ${profile.steps} steps)`,
+    ...table([
+      ["operator", "share", "nodes", "ms/step"],
+      ...operators.map(({ operator, share, nodes, millisecondsPerStep }) => [
+        operator,
+        `${(share * 100).toFixed(1)} %`,
+        `${nodes}`,
+        millisecondsPerStep.toFixed(1),
+      ]),
+    ]),
+    "",
+    "Slowest operators",
+    ...table([
+      ["operator", "ms/step", "inputs", "outputs"],
+      ...profile.slowest.map(({ operator, millisecondsPerStep, inputs, outputs }) => [
+        operator,
+        millisecondsPerStep.toFixed(1),
+        inputs.join(" "),
+        outputs.join(" "),
+      ]),
+    ]),
+  ].join("\n");
+}
+
+function seriesRow(series: SeriesReport): string[] {
+  const milliseconds = (seconds: number) => (seconds * 1000).toFixed(0);
+  return [
+    series.label,
+    milliseconds(series.medianSeconds),
+    series.quartileSeconds.map(milliseconds).join("-"),
+    series.imagesPerSecond.toFixed(1),
+    (series.flopsPerSecond / 1e9).toFixed(0),
+    (series.peakRssBytes / 2 ** 20).toFixed(0),
+    series.ratio === null ? "" : `${series.ratio.toFixed(2)} (rounds ${range(series.roundRatios)})`,
+  ];
+}
+
+function range(values: readonly number[]): string {
+  return `${Math.min(...values).toFixed(2)}-${Math.max(...values).toFixed(2)}`;
+}
+
+/** Rows of equal length as aligned lines: texts to the left, numbers to the right. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const isNumber = rows[0].map((_, column) => rows.slice(1).every((row) => /^[\d.]/.test(row[column])));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,169 @@
+import { fileURLToPath } from "node:url";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { LineProcess, type StepAnswer } from "./line-process.js";
+import { type MachineFacts, machineFacts } from "./machine.js";
+import type { StepOptions, StepProfile, StepReady } from "./step.js";
+import { findTorchPython, startTwin, type TwinReady } from "./twin.js";
+
+export interface BenchOptions {
+  readonly model: string;
+  /** Side of the square images in pixels. */
+  readonly size: number;
+  readonly threads: number;
+  readonly batches: readonly number[];
+  readonly rounds: number;
+  readonly stepsPerRound: number;
+  readonly warmUpSteps: number;
+  /** Whether to compare with PyTorch where it is found. */
+  readonly twin: boolean;
+}
+
+/** What one contender showed at one batch size. */
+export interface SeriesReport {
+  readonly label: string;
+  /** Every timed step, in order. */
+  readonly seconds: readonly number[];
+  readonly medianSeconds: number;
+  /** First and third quartile. */
+  readonly quartileSeconds: readonly [number, number];
+  readonly imagesPerSecond: number;
+  /** The step's FLOPs, counted on our graph, over the median. */
+  readonly flopsPerSecond: number;
+  /** Of the contender's own process. */
+  readonly peakRssBytes: number;
+  /** Our median over this one; null for our own. */
+  readonly ratio: number | null;
+  /** The same ratio within each round: its spread says how far to trust it. */
+  readonly roundRatios: readonly number[];
+}
+
+export interface BatchReport {
+  readonly batch: number;
+  readonly flops: number;
+  readonly parameters: number;
+  readonly compileSeconds: number;
+  readonly series: readonly SeriesReport[];
+  readonly profile: StepProfile;
+}
+
+export interface BenchReport {
+  readonly input: "synthetic: random pixels and boxes, for speed only";
+  readonly machine: MachineFacts;
+  /** Version of PyTorch; null without comparison. */
+  readonly torch: string | null;
+  readonly options: BenchOptions;
+  readonly batches: readonly BatchReport[];
+}
+
+const main = fileURLToPath(new URL("main.ts", import.meta.url));
+const profiledSteps = 5;
+
+/** Measures every batch size, one after the other. @param say receives a line of progress now and then */
+export async function measure(options: BenchOptions, say: (line: string) => void): Promise<BenchReport> {
+  const machine = machineFacts();
+  const python = options.twin ? findTorchPython() : null;
+  let torch: string | null = null;
+  const batches: BatchReport[] = [];
+  for (const batch of options.batches) {
+    say(`batch ${batch}: starting`);
+    const step = { model: options.model, size: options.size, batch, threads: options.threads };
+    const ours = await LineProcess.start<StepReady>(
+      "EchoDuet",
+      process.execPath,
+      childArguments("serve", step),
+    );
+    const twins = python ? await startTwins(python, step) : [];
+    torch = twins[0]?.ready.torch ?? null;
+    const answers = await interleave([ours, ...twins], options, say);
+    const { flops, parameters, compileSeconds } = ours.ready;
+    say(`batch ${batch}: profiling`);
+    batches.push({
+      batch,
+      flops,
+      parameters,
+      compileSeconds,
+      series: [ours, ...twins].map(({ label }, i) =>
+        summarise(label, answers[i], { batch, flops, ours: i === 0 ? null : answers[0] }),
+      ),
+      profile: await profileInChild(step),
+    });
+  }
+  return { input: "synthetic: random pixels and boxes, for speed only", machine, torch, options, batches };
+}
+
+/** How main.ts is started again for one of its own subcommands, with the loader that runs TypeScript. */
+function childArguments(command: string, step: StepOptions): string[] {
+  return [...process.execArgv, main, command, JSON.stringify(step)];
+}
+
+async function startTwins(python: string, step: StepOptions): Promise<LineProcess<TwinReady>[]> {
+  const twins = [await startTwin(python, step, false), await startTwin(python, step, true)];
+  return twins.filter((twin) => twin !== null);
+}
+
+/**
+ * Rounds in which every contender steps in turn, so that what else the machine does meets all alike; each
+ * round begins with another one. The others wait idle on their input meanwhile.
+ */
+async function interleave(
+  contenders: readonly LineProcess<unknown>[],
+  { rounds, stepsPerRound, warmUpSteps }: BenchOptions,
+  say: (line: string) => void,
+): Promise<StepAnswer[][]> {
+  for (const contender of contenders) await contender.step(warmUpSteps);
+  const answers: StepAnswer[][] = contenders.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const at = (round + turn) % contenders.length;
+      answers[at].push(await contenders[at].step(stepsPerRound));
+    }
+    say(`round ${round + 1} of ${rounds}`);
+  }
+  for (const contender of contenders) await contender.quit();
+  return answers;
+}
+
+function summarise(
+  label: string,
+  rounds: readonly StepAnswer[],
+  { batch, flops, ours }: { batch: number; flops: number; ours: readonly StepAnswer[] | null },
+): SeriesReport {
+  const seconds = rounds.flatMap((round) => round.seconds);
+  const medianSeconds = quantile(seconds, 0.5);
+  const medianOf = (round: StepAnswer) => quantile(round.seconds, 0.5);
+  return {
+    label,
+    seconds,
+    medianSeconds,
+    quartileSeconds: [quantile(seconds, 0.25), quantile(seconds, 0.75)],
+    imagesPerSecond: batch / medianSeconds,
+    flopsPerSecond: flops / medianSeconds,
+    peakRssBytes: Math.max(...rounds.map((round) => round.peakRssBytes)),
+    ratio:
+      ours &&
+      quantile(
+        ours.flatMap((round) => round.seconds),
+        0.5,
+      ) / medianSeconds,
+    roundRatios: (ours ?? []).map((round, i) => medianOf(round) / medianOf(rounds[i])),
+  };
+}
+
+async function profileInChild(step: StepOptions): Promise<StepProfile> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...childArguments("profile", step), `${profiledSteps}`],
+    { maxBuffer: 2 ** 26 },
+  );
+  return JSON.parse(stdout) as StepProfile;
+}
+
+/** A quantile by linear interpolation between order statistics. */
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = q * (sorted.length - 1);
+  const below = Math.floor(at);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+}

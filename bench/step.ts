@@ -1,0 +1,158 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { resolveTrainConfig } from "../src/config/index.js";
+import type { FrameBatch, FrameRecord } from "../src/data/index.js";
+import type { Graph } from "../src/graph/index.js";
+import { createModel, trainingStepFlops } from "../src/models/index.js";
+import { Program } from "../src/runtime/index.js";
+import { hostTensor, randomStream } from "../src/tensor/index.js";
+import { declareForTraining, TrainingSession } from "../src/training/session.js";
+import { initialTensors } from "../src/training/state-layout.js";
+import { serveSteps } from "./line-process.js";
+import { type OperatorShare, readProfile, type SlowNode } from "./profile.js";
+
+/** One configuration of the step that is measured. */
+export interface StepOptions {
+  readonly model: string;
+  /** Side of the square images in pixels. */
+  readonly size: number;
+  readonly batch: number;
+  readonly threads: number;
+}
+
+/** First line of our stepping process. */
+export interface StepReady {
+  /** 2 · multiply-adds of the whole step's convolutions, their gradients and matrix products. */
+  readonly flops: number;
+  readonly parameters: number;
+  /** From building the graph to a program ready to run. */
+  readonly compileSeconds: number;
+}
+
+/** Where the time of a step goes, by ONNX Runtime's own profile. */
+export interface StepProfile {
+  readonly steps: number;
+  readonly operators: readonly OperatorShare[];
+  readonly slowest: readonly SlowNode[];
+}
+
+/** The data's make-up: that of the PyTorch twin. */
+const classes = 4;
+const views = 3;
+const boxesPerImage = 2;
+const warmUpSteps = 2;
+
+/** Serves steps of `TrainingSession.step` on one fixed batch to the parent process. */
+export async function serve(options: StepOptions): Promise<void> {
+  const { session, ready, batch } = await prepare(options);
+  await serveSteps(ready, async () => {
+    const { losses } = await session.step(batch);
+    return Object.values(losses).reduce((sum, loss) => sum + loss, 0);
+  });
+  await session.close();
+}
+
+/** Runs steps under ONNX Runtime's profiler, which slows them a little: shares count, not seconds. */
+export async function profile(options: StepOptions, steps: number): Promise<StepProfile> {
+  const folder = mkdtempSync(join(tmpdir(), "echoduet-bench-"));
+  try {
+    const { session, batch } = await prepare(options, join(folder, "step"));
+    for (let i = 0; i < warmUpSteps + steps; i++) await session.step(batch);
+    await session.close();
+    const [file] = readdirSync(folder);
+    const events: unknown = JSON.parse(readFileSync(join(folder, file), "utf8"));
+    // The compiling step is a run, too.
+    return { steps, ...readProfile(events, steps) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A session with its program compiled by a first step. */
+async function prepare(
+  { model: name, size, batch: images, threads }: StepOptions,
+  profilePrefix?: string,
+): Promise<{ session: TrainingSession; batch: FrameBatch; ready: StepReady }> {
+  const config = resolveTrainConfig(
+    { data: "synthetic", model: name, batch: images, size, threads, nominalBatch: 0, lr0: 0.001 },
+    "bench",
+  );
+  const model = createModel(name, { classes, views });
+  const { parameters, buffers } = declareForTraining(model);
+  const compiled = observeCompilation(profilePrefix);
+  const session = new TrainingSession(model, config, initialTensors(parameters, buffers, 0), 1000);
+  const batch = syntheticBatch(images, size);
+  await session.step(batch);
+  const { graph, seconds } = compiled();
+  return {
+    session,
+    batch,
+    ready: {
+      flops: trainingStepFlops(graph),
+      parameters: session.layout.parameters.reduce((sum, group) => sum + group.size, 0),
+      compileSeconds: seconds,
+    },
+  };
+}
+
+/**
+ * Watches what the session compiles, and adds the profiler to it: so the bench measures the very graph that
+ * training runs, without an interface in the product that serves the bench alone.
+ */
+function observeCompilation(profilePrefix?: string): () => { graph: Graph; seconds: number } {
+  const compile = Program.compile.bind(Program);
+  let seen: { graph: Graph; seconds: number } | null = null;
+  Program.compile = async (graph, options) => {
+    const start = performance.now();
+    const program = await compile(graph, profilePrefix ? { ...options, profile: profilePrefix } : options);
+    seen = { graph, seconds: (performance.now() - start) / 1000 };
+    return program;
+  };
+  return () => {
+    if (!seen) throw new Error("bench: the session compiled nothing");
+    return seen;
+  };
+}
+
+/**
+ * Random pixels, boxes and views in the shape of a batch: an input for measuring speed, from which nothing
+ * about accuracy follows.
+ */
+function syntheticBatch(images: number, size: number): FrameBatch {
+  const random = randomStream(0, "bench");
+  const pixels = Uint8Array.from({ length: images * 3 * size * size }, () => random.integer(256));
+  const rows = Array.from({ length: images * boxesPerImage }, (_, row) => [
+    Math.floor(row / boxesPerImage),
+    random.integer(classes),
+    random.uniform(0.2, 0.8),
+    random.uniform(0.2, 0.8),
+    random.uniform(0.05, 0.4),
+    random.uniform(0.05, 0.4),
+  ]);
+  const frame: FrameRecord = {
+    name: "synthetic",
+    imagePath: "",
+    labelPath: null,
+    boxes: new Float32Array(),
+    view: 0,
+    patient: null,
+    video: null,
+    detectionMasked: false,
+  };
+  const geometry = { sourceWidth: size, sourceHeight: size, width: size, height: size, scale: 1 };
+  return {
+    images: hostTensor("uint8", [images, 3, size, size], pixels),
+    letterboxes: Array.from({ length: images }, () => ({
+      ...geometry,
+      padX: 0,
+      padY: 0,
+      newWidth: size,
+      newHeight: size,
+    })),
+    targets: Float32Array.from(rows.flat()),
+    views: Int32Array.from({ length: images }, () => random.integer(views)),
+    detectionMask: new Uint8Array(images).fill(1),
+    frames: Array.from({ length: images }, () => frame),
+  };
+}
