@@ -57,6 +57,7 @@ function verifyNames(graph: Graph, defined: ReadonlySet<Value>): void {
   }
   if (graph.outputs.size === 0) malformed("graph: expects at least one output; name one with Graph.output");
   for (const [name, value] of graph.outputs) {
+    if (graph.inputs.has(name)) malformed(`output ${name}: expects a name that no input has`);
     if (!defined.has(value)) malformed(`output ${name}: expects to be computed by a node of the graph`);
   }
 }

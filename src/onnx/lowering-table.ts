@@ -118,15 +118,10 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
   ConvInputGrad: lowerConvInputGrad,
   ConvWeightGrad: lowerConvWeightGrad,
   // With momentum 0 the "running" outputs are the batch's own mean and biased variance.
-  BatchNorm: ({ emitter, names: [x, scale, bias], inputs: [, channels], attrs }) => {
-    // ONNX Runtime may write its results over these two, so they must not be one tensor.
-    const before = [0, 1].map((value) =>
-      emitter.tensor({
-        dtype: "float32",
-        shape: channels.shape,
-        data: new Float32Array(channels.shape[0]).fill(value),
-      }),
-    );
+  BatchNorm: ({ emitter, names: [x, scale, bias], attrs }) => {
+    // ONNX Runtime writes its results over these two: they must be two tensors, and none that outlives the
+    // run, or a NaN of one run would stay in all later ones.
+    const before = [scale, bias].map((name) => emitter.emit("Mul", [name, emitter.float(0)]));
     return emitter.emitAll("BatchNormalization", [x, scale, bias, ...before], {
       attributes: { epsilon: { float: attrs.epsilon }, momentum: { float: 0 }, training_mode: 1 },
       outputs: 3,

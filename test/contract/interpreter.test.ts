@@ -79,7 +79,7 @@ describe("values worked out by hand", () => {
     row("Where", [bits(1, 0), vector(1, 2), vector(3, 4)], {}, [1, 4]),
 
     row("ReduceSum", [a], { axes: [1], keepdims: false }, [6, 15]),
-    row("ReduceSum", [a], { axes: [-2], keepdims: true }, [5, 7, 9]),
+    row("ReduceSum", [a], { axes: [0], keepdims: true }, [5, 7, 9]),
     row("ReduceMean", [a], { axes: [0, 1], keepdims: false }, [3.5]),
     row("ReduceMax", [tensor([2, 2], -4, -3, -2, -5)], { axes: [0], keepdims: false }, [-2, -3]),
     row("LogSoftmax", [vector(1000, 1000)], {}, [-Math.LN2, -Math.LN2]),
@@ -271,9 +271,8 @@ it("names an index outside the rows", () => {
 });
 
 it("refuses negative padding", () => {
-  expectGraphError(
-    () => apply("Pad", [vector(1, 2, 3)], { before: [-1], after: [0] }),
-    "Pad: expects amounts of at least 0, got [-1] and [0]; crop with Slice",
+  expect(() => apply("Pad", [vector(1, 2, 3)], { before: [-1], after: [0] })).toThrow(
+    new EchoDuetError("shape", "Pad: expects integers of at least 0, got [-1] and [0]; crop with Slice"),
   );
 });
 

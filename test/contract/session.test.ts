@@ -169,9 +169,9 @@ describe("a step that meets a number that is not finite", () => {
     expect(session.counters).toEqual({ step: 1, updates: 1, updatedAt: 1 });
     expectSameState(session.state, poisoned);
 
-    const again = start("classify-yolov5n", options);
-    again.restore(sound, session.counters);
-    expectFinite(await again.step(frameBatch()));
+    // Nothing of the broken run stays in the program.
+    session.restore(sound, session.counters);
+    expectFinite(await session.step(frameBatch()));
   });
 
   it("names the parameter whose gradient it is, where the losses are still finite", async () => {

@@ -39,7 +39,8 @@ export function valCommand(): Command {
     });
 }
 
-function formatReport({ provenance, detection, classification, speed }: ValidationReport): string {
+/** The report as lines of text. */
+export function formatReport({ provenance, detection, classification, speed }: ValidationReport): string {
   const lines = [
     `${provenance.checkpoint} (sha256 ${provenance.checkpointSha256.slice(0, 12)}) on ${provenance.split} of ${provenance.data}: ${provenance.images} images`,
   ];
