@@ -5,7 +5,7 @@ export function formatReport({ machine, options, torch, batches }: BenchReport):
   const gibibytes = (machine.memoryBytes / 2 ** 30).toFixed(1);
   return [
     `${machine.processor}, ${machine.cores} cores (${machine.simd ?? "SIMD unknown"}), ${gibibytes} GiB, ${machine.system}`,
-    `Node ${machine.node}, ONNX Runtime ${machine.onnxRuntime}, PyTorch ${torch ?? "not found: no ratios"}, load ${machine.load?.toFixed(2) ?? "unknown"}`,
+    `Node ${machine.node}, ONNX Runtime ${machine.onnxRuntime}, PyTorch ${torch ?? "not compared"}, load ${machine.load?.toFixed(2) ?? "unknown"}`,
     `${options.model}, ${options.size} x ${options.size}, ${options.threads} threads, ${options.rounds} rounds of ${options.stepsPerRound} steps after ${options.warmUpSteps} to warm up`,
     "Random pixels and boxes: a measure of speed alone.",
     ...batches.map(formatBatch),

@@ -62,7 +62,6 @@ export async function profile(options: StepOptions, steps: number): Promise<Step
     await session.close();
     const [file] = readdirSync(folder);
     const events: unknown = JSON.parse(readFileSync(join(folder, file), "utf8"));
-    // The compiling step is a run, too.
     return { steps, ...readProfile(events, steps) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
