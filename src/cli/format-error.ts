@@ -22,7 +22,7 @@ export function formatError(error: unknown): FormattedError {
     return { text: `echoduet: ${error.message}`, exitCode: exitCodes.userError };
   }
   if (error instanceof Error && error.name === "AbortError") {
-    return { text: "echoduet: interrupted", exitCode: exitCodes.interrupted };
+    return { text: `echoduet: ${error.message}`, exitCode: exitCodes.interrupted };
   }
   const details = error instanceof Error ? describeUnexpected(error) : String(error);
   return {

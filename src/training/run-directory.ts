@@ -76,6 +76,7 @@ export class RunDirectory {
   private readonly events: AppendedLog;
   private readonly metrics: AppendedLog;
   private metricsHeader: string | undefined;
+  private closed = false;
 
   private constructor(
     /** The directory, as it was given, with the number that made it free. */
@@ -180,8 +181,10 @@ export class RunDirectory {
     writeCheckpoint(this.file(which), tensors, { ...metadata, logs });
   }
 
-  /** Closes the logs and gives the lock back. */
+  /** Closes the logs and gives the lock back; does nothing the second time. */
   close(): void {
+    if (this.closed) return;
+    this.closed = true;
     this.events.close();
     this.metrics.close();
     this.release();
