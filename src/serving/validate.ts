@@ -21,6 +21,9 @@ export interface ValidateOptions {
   readonly onProgress?: (images: number, total: number) => void;
 }
 
+/** Scores of the views; how many images they are measured on is the sum of the confusion. */
+type ViewScores = Omit<NonNullable<Evaluation["classification"]>, "labelled" | "unlabelled">;
+
 /** What `echoduet val --json` prints: metrics with the provenance of every one of them. */
 export interface ValidationReport {
   readonly provenance: {
@@ -35,7 +38,7 @@ export interface ValidationReport {
   readonly detection:
     | (NonNullable<Evaluation["detection"]> & { readonly atValidationConfidence: OperatingPoint | null })
     | null;
-  readonly classification: Evaluation["classification"];
+  readonly classification: ViewScores | null;
   /** Milliseconds an image. */
   readonly speed: Speed;
 }
@@ -93,12 +96,17 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
         ...detection,
         atValidationConfidence: chosen === null ? null : (detectionMetrics?.atConfidence(chosen) ?? null),
       },
-      classification,
+      classification: classification && viewScores(classification),
       speed,
     };
   } finally {
     await Promise.all([predictor.close(), loader.close()]);
   }
+}
+
+function viewScores(metrics: ViewScores): ViewScores {
+  const { accuracy, balancedAccuracy, macroF1, auroc, ece, confusion } = metrics;
+  return { accuracy, balancedAccuracy, macroF1, auroc, ece, confusion };
 }
 
 function requireSame(
