@@ -83,7 +83,7 @@ export const trainConfigSchema = z.strictObject({
   lossScale: z
     .enum(["sum", "yolov5"])
     .default("sum")
-    .describe("detection loss as the sum of its items, or that times the batch size, as YOLOv5 has it"),
+    .describe("sum: both losses times the batch size; yolov5: the detection loss alone, as YOLOv5 has it"),
   boxGain: nonNegative().default(0.05).describe("gain of the box term"),
   objGain: nonNegative().default(1).describe("gain of the objectness term at 640 pixels"),
   clsGain: nonNegative().default(0.5).describe("gain of the class term at 80 classes"),

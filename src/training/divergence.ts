@@ -1,5 +1,7 @@
 import { EchoDuetError } from "../errors.js";
 import type { HostTensor } from "../tensor/index.js";
+import { type StateLayout, unpack } from "./state-layout.js";
+import { stateNames } from "./step-graph.js";
 import type { StepProgram } from "./step-programs.js";
 
 export interface Divergence {
@@ -8,6 +10,7 @@ export interface Divergence {
   readonly report: { readonly losses: Readonly<Record<string, number>>; readonly gradientNorm: number };
   /** The feeds of the failed step, state included. */
   readonly feeds: ReadonlyMap<string, HostTensor>;
+  readonly layout: StateLayout;
   /** Compiles the step with every parameter's gradient as an output. */
   readonly inspect: () => Promise<StepProgram>;
 }
@@ -17,11 +20,15 @@ export async function explainDivergence({
   step,
   report,
   feeds,
+  layout,
   inspect,
 }: Divergence): Promise<EchoDuetError> {
   const remedy =
     "lower --lr0, raise --warmup-epochs or --clip-norm, and check the data; the last checkpoint is intact";
-  for (const [name, tensor] of feeds) {
+  const parameters = layout.parameters.flatMap((group) => [
+    ...unpack(group, feeds.get(stateNames.parameters(group.name)) as HostTensor),
+  ]);
+  for (const [name, tensor] of [...parameters, ...feeds]) {
     if (tensor.dtype === "float32" && firstBroken(tensor) !== undefined) {
       return diverged(`step ${step}: the step was fed ${name} with ${firstBroken(tensor)}; ${remedy}`);
     }

@@ -47,9 +47,10 @@ const loggedEventSchema = z.discriminatedUnion("type", [
   /** A checkpoint was written. */
   event("checkpoint", { file: z.string(), reason: z.enum(["epoch", "steps", "best", "interrupted"]) }),
   /** Training met a number that is not finite, and stops. */
-  event("diverged", { task: z.string(), tensor: z.string(), value: real }),
+  event("diverged", { message: z.string() }),
   /** The run ended by itself. */
   event("end", { reason: z.enum(["completed", "early-stopping"]) }),
+  /** Anything else worth keeping, such as which tensors a weights file left out. */
   event("note", { message: z.string() }),
 ]);
 

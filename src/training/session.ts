@@ -21,6 +21,11 @@ export interface SessionCounters {
   readonly updates: number;
   /** `step` at the latest update: the batches since then are in the accumulated gradient. */
   readonly updatedAt: number;
+  /**
+   * Rows to which targets are padded: a power of two that grows with the fullest batch so far. It is
+   * part of the state because the order of a sum, and with it its last bit, may depend on it.
+   */
+  readonly capacity: number;
 }
 
 /** What one step showed. */
@@ -43,7 +48,7 @@ export class TrainingSession {
   readonly #programs: StepPrograms;
   readonly #stepsPerEpoch: number;
   #state: Map<string, HostTensor>;
-  #counters: SessionCounters = { step: 0, updates: 0, updatedAt: 0 };
+  #counters: SessionCounters;
 
   /**
    * @param tensors the model's parameters and buffers by name
@@ -56,6 +61,9 @@ export class TrainingSession {
     stepsPerEpoch: number,
   ) {
     this.#config = config;
+    // Eight rows an image hold one box's matches at most levels: few batches will outgrow them.
+    const capacity = 2 ** Math.ceil(Math.log2(8 * config.batch));
+    this.#counters = { step: 0, updates: 0, updatedAt: 0, capacity };
     this.#stepsPerEpoch = stepsPerEpoch;
     this.#tasks = createTasks(model, config);
     this.#optimiser = optimiserByName(config.optimizer);
@@ -93,7 +101,8 @@ export class TrainingSession {
   async step(batch: FrameBatch): Promise<StepReport> {
     const prepared = this.#tasks.map((task) => task.prepare(batch));
     const rows = Math.max(...prepared.map((targets) => targets.rows));
-    const compiled = await this.#programs.get(batch.frames.length, rows);
+    const capacity = Math.max(this.#counters.capacity, 2 ** Math.ceil(Math.log2(Math.max(rows, 1))));
+    const compiled = await this.#programs.get(batch.frames.length, capacity);
     const plan = this.#plan();
     const feeds = this.#feeds(batch, prepared, compiled, plan);
     const results = await compiled.program.run(feeds);
@@ -116,6 +125,7 @@ export class TrainingSession {
         step: this.#counters.step + 1,
         report,
         feeds,
+        layout: this.layout,
         inspect: () => this.#programs.compile(batch.frames.length, compiled.capacity, true),
       });
     }
@@ -127,6 +137,7 @@ export class TrainingSession {
       step,
       updates: this.#counters.updates + (plan.applies ? 1 : 0),
       updatedAt: plan.applies ? step : this.#counters.updatedAt,
+      capacity,
     };
     return report;
   }

@@ -11,7 +11,7 @@ export interface StepProgram {
 
 type Fixed = Omit<StepGraphOptions, "batch" | "capacity" | "inspect">;
 
-/** Compiles training steps on demand and keeps them: one for each batch size, the largest capacity seen. */
+/** Compiles training steps on demand and keeps them: one for each batch size, at its latest capacity. */
 export class StepPrograms {
   readonly #programs = new Map<number, StepProgram>();
 
@@ -20,15 +20,11 @@ export class StepPrograms {
     readonly options: ProgramOptions,
   ) {}
 
-  /**
-   * The program for `batch` images whose targets need `rows` rows a level. Capacities are powers of two,
-   * at least eight times the batch, so that a crowded batch seldom compiles anew.
-   */
-  async get(batch: number, rows: number): Promise<StepProgram> {
+  /** The program for `batch` images whose targets are padded to `capacity` rows a level. */
+  async get(batch: number, capacity: number): Promise<StepProgram> {
     const known = this.#programs.get(batch);
-    if (known && known.capacity >= rows) return known;
+    if (known?.capacity === capacity) return known;
     await known?.program.close();
-    const capacity = 2 ** Math.ceil(Math.log2(Math.max(rows, 8 * batch)));
     const compiled = await this.compile(batch, capacity);
     this.#programs.set(batch, compiled);
     return compiled;

@@ -4,6 +4,7 @@ import {
   batches,
   type DataDescription,
   epochOrder,
+  type FrameBatch,
   fingerprint,
   FrameLoader,
   type FrameRecord,
@@ -20,7 +21,7 @@ import { evaluate, fitnessOf, headlineMetrics } from "./evaluate.js";
 import { Predictor } from "./predictor.js";
 import { type ProgressListener, silentProgress } from "./progress.js";
 import { RunDirectory } from "./run-directory.js";
-import { declareForTraining, TrainingSession } from "./session.js";
+import { declareForTraining, type StepReport, TrainingSession } from "./session.js";
 import { initialTensors } from "./state-layout.js";
 import { echoduetVersion } from "./versions.js";
 import { applyWeights, readWeights } from "./weights.js";
@@ -52,14 +53,14 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   const resolved = { ...config, threads: resolveThreads(config.threads) };
   const data = openData(resolved);
   const model = modelOf(resolved, data.description);
-  const tensors = startingTensors(model, resolved, options.progress ?? silentProgress);
+  const start = startingTensors(model, resolved);
   const run = RunDirectory.create(resolved.out, resolved, {
     echoduet: echoduetVersion,
     onnxruntime: onnxruntimeVersion,
     seed: resolved.seed,
     data: { path: data.description.file, fingerprint: data.fingerprint },
   });
-  return runTraining({ run, data, model, tensors, checkpoint: null, options });
+  return runTraining({ run, data, model, start, checkpoint: null, options });
 }
 
 /**
@@ -78,8 +79,10 @@ export async function resume(directory: string, options: TrainOptions = {}): Pro
       );
     }
     const model = modelOf(run.config, data.description);
-    const tensors = startingTensors(model, run.config, checkpoint ? silentProgress : options.progress);
-    return await runTraining({ run, data, model, tensors, checkpoint, options });
+    // A checkpoint holds every tensor: the file that the run began from may be gone.
+    const config = checkpoint ? { ...run.config, weights: null } : run.config;
+    const start = startingTensors(model, config);
+    return await runTraining({ run, data, model, start, checkpoint, options });
   } finally {
     run.close();
   }
@@ -110,30 +113,31 @@ function modelOf(config: TrainConfig, description: DataDescription): Model {
   });
 }
 
+interface StartingTensors {
+  readonly tensors: ReadonlyMap<string, HostTensor<"float32">>;
+  /** What was loaded, and what was left as initialised; null without a weights file. */
+  readonly note: string | null;
+}
+
 /** New tensors by the seed, with those of `config.weights` laid over them. */
-function startingTensors(
-  model: Model,
-  config: TrainConfig,
-  progress: ProgressListener = silentProgress,
-): Map<string, HostTensor<"float32">> {
+function startingTensors(model: Model, config: TrainConfig): StartingTensors {
   const declaration = declareForTraining(model);
   const initial = initialTensors(declaration.parameters, declaration.buffers, config.seed);
-  if (config.weights === null) return initial;
+  if (config.weights === null) return { tensors: initial, note: null };
   const weights = readWeights(config.weights);
   const { tensors, loaded, left } = applyWeights(weights, model, declaration, initial);
-  progress.onMessage(
+  const note =
     left.length === 0
       ? `${weights.path}: all ${loaded} tensors loaded`
-      : `${weights.path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`,
-  );
-  return tensors;
+      : `${weights.path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`;
+  return { tensors, note };
 }
 
 interface Training {
   readonly run: RunDirectory;
   readonly data: TrainingData;
   readonly model: Model;
-  readonly tensors: ReadonlyMap<string, HostTensor>;
+  readonly start: StartingTensors;
   readonly checkpoint: Checkpoint | null;
   readonly options: TrainOptions;
 }
@@ -145,13 +149,14 @@ const trainerStateSchema = z.strictObject({
   /** Of the session: see `SessionCounters`. */
   updates: count,
   updatedAt: count,
+  capacity: count,
   bestFitness: z.number().nullable(),
   bestEpoch: count.nullable(),
   /** Sums over the epoch's images so far, for its mean losses. */
   lossSums: z.record(z.string(), z.number()),
   images: count,
 });
-type TrainerState = Omit<z.output<typeof trainerStateSchema>, "updates" | "updatedAt">;
+type TrainerState = Omit<z.output<typeof trainerStateSchema>, "updates" | "updatedAt" | "capacity">;
 
 async function runTraining(training: Training): Promise<TrainResult> {
   const loop = new TrainingLoop(training);
@@ -177,12 +182,12 @@ class TrainingLoop {
   #epoch = 0;
 
   constructor(training: Training) {
-    const { run, data, model, tensors, checkpoint, options } = training;
+    const { run, data, model, start, checkpoint, options } = training;
     const { config } = run;
     this.#training = training;
     this.#progress = options.progress ?? silentProgress;
     this.#stepsPerEpoch = Math.ceil(data.train.length / config.batch);
-    this.#session = new TrainingSession(model, config, tensors, this.#stepsPerEpoch);
+    this.#session = new TrainingSession(model, config, start.tensors, this.#stepsPerEpoch);
     const loading = { cacheBytes: config.cacheBytes / 2, workers: config.workers };
     this.#trainLoader = new FrameLoader(data.train, config.size, loading);
     this.#valLoader = new FrameLoader(data.val, config.size, loading);
@@ -190,9 +195,13 @@ class TrainingLoop {
   }
 
   async run(): Promise<TrainResult> {
-    const { run, model, checkpoint } = this.#training;
+    const { run, model, start, checkpoint } = this.#training;
     const { step } = this.#session.counters;
     run.event({ type: "start", epoch: this.#epoch, step, resumed: checkpoint !== null, model: model.name });
+    if (start.note !== null) {
+      run.event({ type: "note", epoch: this.#epoch, step, message: start.note });
+      this.#progress.onMessage(start.note);
+    }
     let reason: TrainResult["reason"] = "completed";
     while (this.#epoch < run.config.epochs) {
       if (this.#stoppedEarly()) {
@@ -240,20 +249,16 @@ class TrainingLoop {
     await this.#finishEpoch(epoch, speed);
   }
 
-  async #runStep(
-    epoch: number,
-    step: number,
-    batch: Awaited<ReturnType<FrameLoader["batch"]>>,
-  ): Promise<void> {
+  async #runStep(epoch: number, step: number, batch: FrameBatch): Promise<void> {
     const { run, options } = this.#training;
-    const report = await this.#session.step(batch);
+    const report = await this.#advance(epoch, batch);
     const images = batch.frames.length;
     for (const [name, loss] of Object.entries(report.losses)) {
       this.#state.lossSums[name] = (this.#state.lossSums[name] ?? 0) + loss * images;
     }
     this.#state.images += images;
     const total = this.#session.counters.step;
-    run.event({ type: "step", epoch, step: total, images, ...eventFields(report) });
+    run.event({ type: "step", epoch, step: total, images, ...report });
     this.#progress.onStep({ step, images, losses: report.losses });
     if (options.signal?.aborted) {
       this.#save("interrupted");
@@ -263,6 +268,19 @@ class TrainingLoop {
     if (every > 0 && total % every === 0) this.#save("steps");
     // Messages of the loader's threads and signals are handled between steps.
     await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** One step of the session; what makes it diverge is on record before the run stops. */
+  async #advance(epoch: number, batch: FrameBatch): Promise<StepReport> {
+    try {
+      return await this.#session.step(batch);
+    } catch (error) {
+      if (error instanceof EchoDuetError && error.code === "diverged") {
+        const { step } = this.#session.counters;
+        this.#training.run.event({ type: "diverged", epoch, step, message: error.message });
+      }
+      throw error;
+    }
   }
 
   async #finishEpoch(
@@ -355,7 +373,7 @@ class TrainingLoop {
     reason: "epoch" | "steps" | "interrupted" | "best",
   ): void {
     const { run, data, model } = this.#training;
-    const { step, updates, updatedAt } = this.#session.counters;
+    const { step, updates, updatedAt, capacity } = this.#session.counters;
     run.saveCheckpoint(which, tensors, {
       echoduet: echoduetVersion,
       model: model.name,
@@ -365,13 +383,17 @@ class TrainingLoop {
       step,
       config: run.config,
       metrics: this.#metrics,
-      state: { ...this.#state, updates, updatedAt },
+      state: { ...this.#state, updates, updatedAt, capacity },
     });
     run.event({ type: "checkpoint", epoch: this.#epoch, step, file: run.file(which), reason });
   }
 
   #restore({ tensors, metadata }: Checkpoint): void {
-    const { updates, updatedAt, ...own } = parseWith(trainerStateSchema, metadata.state, "checkpoint state");
+    const { updates, updatedAt, capacity, ...own } = parseWith(
+      trainerStateSchema,
+      metadata.state,
+      "checkpoint state",
+    );
     this.#state = own;
     this.#metrics = { ...metadata.metrics };
     this.#epoch = metadata.epoch;
@@ -380,7 +402,7 @@ class TrainingLoop {
         .filter(([name]) => name.startsWith("training/"))
         .map(([name, tensor]) => [name.slice("training/".length), tensor]),
     );
-    this.#session.restore(state, { step: metadata.step, updates, updatedAt });
+    this.#session.restore(state, { step: metadata.step, updates, updatedAt, capacity });
   }
 }
 
@@ -389,20 +411,6 @@ const metricNames = {
   detection: ["map50", "map50_95", "precision", "recall", "f1", "confidence"],
   classification: ["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"],
 } as const;
-
-function eventFields(report: {
-  losses: Readonly<Record<string, number>>;
-  taskWeights: Readonly<Record<string, number>>;
-  learningRate: number;
-  gradientNorm: number;
-}) {
-  return {
-    losses: { ...report.losses },
-    taskWeights: { ...report.taskWeights },
-    learningRate: report.learningRate,
-    gradientNorm: report.gradientNorm,
-  };
-}
 
 function prefixed(
   prefix: string,

@@ -53,7 +53,7 @@ describe("options of train", () => {
 
   it("are checked by the schema, all at once", () => {
     expect(() => train("--data", "d.yaml", "--epochs", "x", "--lr0", "", "--size", "100")).toThrow(
-      /model is required[^]*epochs: expected number, got "x"[^]*size.width[^]*lr0: expected number/,
+      /model is required[\s\S]*epochs: expected number, got "x"[\s\S]*size.width[\s\S]*lr0: expected number/,
     );
     expect(() => train("--device", "tpu")).toThrow(/Allowed choices are cpu, webgpu/);
   });
@@ -115,7 +115,9 @@ describe("errors on the terminal", () => {
   it("of the program have one, with their causes", () => {
     const { text, exitCode } = formatError(new TypeError("x is undefined", { cause: new Error("below") }));
     expect(exitCode).toBe(exitCodes.bug);
-    expect(text).toMatch(/TypeError: x is undefined\n\s+at [^]*Caused by: Error: below[^]*This is a bug/);
+    expect(text).toMatch(
+      /TypeError: x is undefined\n\s+at [\s\S]*Caused by: Error: below[\s\S]*This is a bug/,
+    );
     expect(formatError("thrown text").text).toContain("thrown text");
   });
 

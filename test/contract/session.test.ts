@@ -165,8 +165,8 @@ describe("a step that meets a number that is not finite", () => {
     session.restore(poisoned, session.counters);
     const error = await failure(session.step(frameBatch()));
     expect(error.code).toBe("diverged");
-    expect(error.message).toMatch(/^step 2: .*parameters\/weight.* NaN; lower --lr0/);
-    expect(session.counters).toEqual({ step: 1, updates: 1, updatedAt: 1 });
+    expect(error.message).toMatch(/^step 2: the step was fed model\.0\.conv\.weight with NaN; lower --lr0/);
+    expect(session.counters).toEqual({ step: 1, updates: 1, updatedAt: 1, capacity: 16 });
     expectSameState(session.state, poisoned);
 
     // Nothing of the broken run stays in the program.
@@ -190,6 +190,7 @@ describe("a step that meets a number that is not finite", () => {
       step: 8,
       updates: 8,
       updatedAt: 8,
+      capacity: 16,
     });
     const error = await failure(session.step(frameBatch()));
     expect(error.code).toBe("diverged");
