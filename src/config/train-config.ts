@@ -103,6 +103,21 @@ export const trainConfigSchema = z.strictObject({
   dropout: share().default(0.2).describe("dropout before the last layer of the classification head"),
   balancer: z.string().min(1).default("static").describe("how the task losses are balanced, by name"),
 
+  augment: z
+    .strictObject({
+      scale: share().default(0).describe("largest change of an image's scale (share)"),
+      translate: share().default(0).describe("largest shift of an image (share of the input)"),
+      gain: share().default(0).describe("largest change of the grey tissue's brightness (share)"),
+      mosaic: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe("share of images that become a mosaic of four, which has no view"),
+    })
+    .prefault({})
+    .describe("augmentation of the training images; no flips, no change of hue"),
+
   patience: count(0)
     .default(0)
     .describe("stop after this many epochs without a better fitness; 0: never (epochs)"),

@@ -1,4 +1,5 @@
 /** Data sets: their description, labels, frames, images and the loader that makes batches of them. */
+export * from "./augment.js";
 export * from "./description.js";
 export * from "./frames.js";
 export * from "./image.js";

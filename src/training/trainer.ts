@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { parseWith, type TrainConfig } from "../config/index.js";
 import {
+  augmentBatch,
+  augments,
   batches,
   type DataDescription,
   epochOrder,
@@ -235,8 +237,10 @@ class TrainingLoop {
     const imagesBefore = this.#state.images;
     const first = this.#session.counters.step - (epoch - 1) * this.#stepsPerEpoch;
     for (let i = first; i < queue.length; i++) {
-      const batch = await this.#trainLoader.batch(queue[i]);
+      const loaded = await this.#trainLoader.batch(queue[i]);
       if (i + 1 < queue.length) this.#trainLoader.prefetch(queue[i + 1]);
+      const place = { seed: config.seed, epoch, first: i * config.batch };
+      const batch = augments(config.augment) ? augmentBatch(loaded, config.augment, place) : loaded;
       await this.#runStep(epoch, i + 1, batch);
     }
     const seconds = (performance.now() - start) / 1000;
