@@ -32,11 +32,11 @@ export interface RunningCli {
  * where it holds spaces.
  */
 export function words(parts: TemplateStringsArray, ...values: readonly (string | number)[]): string[] {
-  const text = parts.reduce((before, part, i) => `${before}\u0000${i - 1}\u0000${part}`);
+  const text = parts.reduce((before, part, i) => `${before}⟦${i - 1}⟧${part}`);
   return text
     .trim()
     .split(/\s+/)
-    .map((word) => word.replace(/\u0000(\d+)\u0000/g, (_, i) => String(values[Number(i)])));
+    .map((word) => word.replace(/⟦(\d+)⟧/g, (_, i) => String(values[Number(i)])));
 }
 
 /** Starts `echoduet ARGS` as a process of its own. */

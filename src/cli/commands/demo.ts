@@ -11,6 +11,7 @@ import {
   predictImage,
   validate,
 } from "../../serving/index.js";
+import { randomStream } from "../../tensor/index.js";
 import { train } from "../../training/index.js";
 import { parseCount } from "../options.js";
 import { formatReport } from "./val.js";
@@ -25,14 +26,14 @@ const training = {
   nominalBatch: 0,
   optimizer: "adamw",
   lr0: 0.002,
-  epochs: 24,
+  epochs: 16,
   warmupEpochs: 2,
   warmupBiasLr: 0,
   momentum: 0.9,
   weightDecay: 0.01,
   ema: { decay: 0.99, tau: 50 },
   taskWeights: { detection: 1, classification: 0.1 },
-  validation: { every: 8 },
+  validation: { every: 4 },
 };
 const pictureCount = 12;
 
@@ -71,20 +72,24 @@ async function run({ out, seed, threads }: DemoOptions): Promise<void> {
     terminal.progress.stop();
     const report = await validate({ weights, data, split: "test", batch: 16, device: "cpu", threads });
     process.stdout.write(`${formatReport(report)}\n`);
-    const sheet = await drawPictures(weights, data, join(weights, "pictures"), threads);
+    const sheet = await drawPictures(weights, data, { folder: join(weights, "pictures"), threads, seed });
     process.stdout.write(`run: ${weights}\npictures (truth green, prediction red): ${sheet}\n`);
   });
 }
 
-/** Draws every n-th test frame into `folder`, and all of them on one sheet. */
-async function drawPictures(weights: string, data: string, folder: string, threads: number): Promise<string> {
+/** Draws some test frames, picked by the seed, into `folder`, and all of them on one sheet. */
+async function drawPictures(
+  weights: string,
+  data: string,
+  { folder, threads, seed }: { folder: string; threads: number; seed: number },
+): Promise<string> {
   const frames = listFrames(loadDataDescription(data), "test");
-  const step = Math.max(1, Math.floor(frames.length / pictureCount));
+  const picked = randomStream(seed, "pictures").shuffled(frames).slice(0, pictureCount);
   const opened = await openPredictor(weights, { device: "cpu", threads });
   try {
     const pictures = new PictureFolder(folder);
     const drawn: Buffer[] = [];
-    for (const { imagePath } of frames.filter((_, i) => i % step === 0).slice(0, pictureCount)) {
+    for (const { imagePath } of picked) {
       const prediction = await predictImage(opened, imagePath, { confidence: 0.25, iou: 0.45 });
       const picture = await drawPrediction(prediction, opened);
       pictures.write(imagePath, picture);
