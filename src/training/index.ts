@@ -15,6 +15,7 @@ export * from "./progress.js";
 export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
 export { initialTensors } from "./state-layout.js";
-export { resume, type TrainOptions, type TrainResult, train } from "./trainer.js";
+export { resume, train } from "./trainer.js";
+export type { TrainOptions, TrainResult } from "./training-loop.js";
 export { echoduetVersion } from "./versions.js";
 export { applyWeights, type LoadedWeights, readWeights, type Weights } from "./weights.js";

@@ -1,15 +1,7 @@
-import { z } from "zod";
-import { parseWith, type TrainConfig } from "../config/index.js";
+import type { TrainConfig } from "../config/index.js";
 import {
-  augmentBatch,
-  augments,
-  batches,
   type DataDescription,
-  epochOrder,
-  type FrameBatch,
   fingerprint,
-  FrameLoader,
-  type FrameRecord,
   listFrames,
   loadDataDescription,
   selectFraction,
@@ -17,34 +9,19 @@ import {
 import { EchoDuetError } from "../errors.js";
 import { createModel, type Model } from "../models/index.js";
 import { onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
-import type { HostTensor } from "../tensor/index.js";
-import type { Checkpoint } from "./checkpoint.js";
-import { evaluate, fitnessOf, headlineMetrics } from "./evaluate.js";
-import { Predictor } from "./predictor.js";
-import { type ProgressListener, silentProgress } from "./progress.js";
 import { RunDirectory } from "./run-directory.js";
-import { declareForTraining, type StepReport, TrainingSession } from "./session.js";
+import { declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
+import {
+  type StartingTensors,
+  type Training,
+  type TrainingData,
+  TrainingLoop,
+  type TrainOptions,
+  type TrainResult,
+} from "./training-loop.js";
 import { echoduetVersion } from "./versions.js";
 import { applyWeights, readWeights } from "./weights.js";
-
-export interface TrainOptions {
-  readonly progress?: ProgressListener;
-  /** Aborting saves a checkpoint after the step in progress and ends with an AbortError. */
-  readonly signal?: AbortSignal;
-}
-
-/** How a training ended. */
-export interface TrainResult {
-  /** The run's directory. */
-  readonly run: string;
-  readonly reason: "completed" | "early-stopping";
-  readonly epochs: number;
-  readonly bestEpoch: number | null;
-  readonly bestFitness: number | null;
-  /** Metrics of the latest validation. */
-  readonly metrics: Readonly<Record<string, number | null>>;
-}
 
 /**
  * Trains a model as configured, in a new run directory.
@@ -90,14 +67,6 @@ export async function resume(directory: string, options: TrainOptions = {}): Pro
   }
 }
 
-interface TrainingData {
-  readonly description: DataDescription;
-  readonly train: readonly FrameRecord[];
-  readonly val: readonly FrameRecord[];
-  /** Of the frames that are trained on. */
-  readonly fingerprint: string;
-}
-
 function openData(config: TrainConfig): TrainingData {
   const description = loadDataDescription(config.data);
   const all = listFrames(description, "train");
@@ -115,12 +84,6 @@ function modelOf(config: TrainConfig, description: DataDescription): Model {
   });
 }
 
-interface StartingTensors {
-  readonly tensors: ReadonlyMap<string, HostTensor<"float32">>;
-  /** What was loaded, and what was left as initialised; null without a weights file. */
-  readonly note: string | null;
-}
-
 /** New tensors by the seed, with those of `config.weights` laid over them. */
 function startingTensors(model: Model, config: TrainConfig): StartingTensors {
   const declaration = declareForTraining(model);
@@ -135,31 +98,6 @@ function startingTensors(model: Model, config: TrainConfig): StartingTensors {
   return { tensors, note };
 }
 
-interface Training {
-  readonly run: RunDirectory;
-  readonly data: TrainingData;
-  readonly model: Model;
-  readonly start: StartingTensors;
-  readonly checkpoint: Checkpoint | null;
-  readonly options: TrainOptions;
-}
-
-const count = z.int().min(0);
-
-/** What a checkpoint keeps beside tensors and counters. */
-const trainerStateSchema = z.strictObject({
-  /** Of the session: see `SessionCounters`. */
-  updates: count,
-  updatedAt: count,
-  capacity: count,
-  bestFitness: z.number().nullable(),
-  bestEpoch: count.nullable(),
-  /** Sums over the epoch's images so far, for its mean losses. */
-  lossSums: z.record(z.string(), z.number()),
-  images: count,
-});
-type TrainerState = Omit<z.output<typeof trainerStateSchema>, "updates" | "updatedAt" | "capacity">;
-
 async function runTraining(training: Training): Promise<TrainResult> {
   const loop = new TrainingLoop(training);
   try {
@@ -168,257 +106,4 @@ async function runTraining(training: Training): Promise<TrainResult> {
     await loop.close();
     training.run.close();
   }
-}
-
-/** One process's part of a training: from the latest checkpoint to the end, or to an interruption. */
-class TrainingLoop {
-  readonly #training: Training;
-  readonly #session: TrainingSession;
-  readonly #trainLoader: FrameLoader;
-  readonly #valLoader: FrameLoader;
-  readonly #stepsPerEpoch: number;
-  readonly #progress: ProgressListener;
-  #state: TrainerState = { bestFitness: null, bestEpoch: null, lossSums: {}, images: 0 };
-  #metrics: Record<string, number | null> = {};
-  /** Epochs completed. */
-  #epoch = 0;
-
-  constructor(training: Training) {
-    const { run, data, model, start, checkpoint, options } = training;
-    const { config } = run;
-    this.#training = training;
-    this.#progress = options.progress ?? silentProgress;
-    this.#stepsPerEpoch = Math.ceil(data.train.length / config.batch);
-    this.#session = new TrainingSession(model, config, start.tensors, this.#stepsPerEpoch);
-    const loading = { cacheBytes: config.cacheBytes / 2, workers: config.workers };
-    this.#trainLoader = new FrameLoader(data.train, config.size, loading);
-    this.#valLoader = new FrameLoader(data.val, config.size, loading);
-    if (checkpoint) this.#restore(checkpoint);
-  }
-
-  async run(): Promise<TrainResult> {
-    const { run, model, start, checkpoint } = this.#training;
-    const { step } = this.#session.counters;
-    run.event({ type: "start", epoch: this.#epoch, step, resumed: checkpoint !== null, model: model.name });
-    if (start.note !== null) {
-      run.event({ type: "note", epoch: this.#epoch, step, message: start.note });
-      this.#progress.onMessage(start.note);
-    }
-    let reason: TrainResult["reason"] = "completed";
-    while (this.#epoch < run.config.epochs) {
-      if (this.#stoppedEarly()) {
-        reason = "early-stopping";
-        break;
-      }
-      await this.#runEpoch(this.#epoch + 1);
-    }
-    run.event({ type: "end", epoch: this.#epoch, step: this.#session.counters.step, reason });
-    const { bestEpoch, bestFitness } = this.#state;
-    return { run: run.path, reason, epochs: this.#epoch, bestEpoch, bestFitness, metrics: this.#metrics };
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#session.close(), this.#trainLoader.close(), this.#valLoader.close()]);
-  }
-
-  #stoppedEarly(): boolean {
-    const { patience } = this.#training.run.config;
-    return patience > 0 && this.#epoch - (this.#state.bestEpoch ?? 0) >= patience;
-  }
-
-  /** The rest of an epoch: its remaining steps, its validation, its checkpoint. */
-  async #runEpoch(epoch: number): Promise<void> {
-    const { run, data } = this.#training;
-    const { config } = run;
-    const queue = batches(epochOrder(data.train.length, config.seed, epoch), config.batch);
-    this.#progress.onEpochStart(epoch, config.epochs, this.#stepsPerEpoch);
-    const start = performance.now();
-    const waitedBefore = this.#trainLoader.waitedMs;
-    const imagesBefore = this.#state.images;
-    const first = this.#session.counters.step - (epoch - 1) * this.#stepsPerEpoch;
-    for (let i = first; i < queue.length; i++) {
-      const loaded = await this.#trainLoader.batch(queue[i]);
-      if (i + 1 < queue.length) this.#trainLoader.prefetch(queue[i + 1]);
-      const place = { seed: config.seed, epoch, first: i * config.batch };
-      const batch = augments(config.augment) ? augmentBatch(loaded, config.augment, place) : loaded;
-      await this.#runStep(epoch, i + 1, batch);
-    }
-    const seconds = (performance.now() - start) / 1000;
-    const speed = {
-      seconds,
-      imagesPerSecond: (this.#state.images - imagesBefore) / seconds,
-      loaderWaitSeconds: (this.#trainLoader.waitedMs - waitedBefore) / 1000,
-      memoryBytes: process.memoryUsage.rss(),
-    };
-    await this.#finishEpoch(epoch, speed);
-  }
-
-  async #runStep(epoch: number, step: number, batch: FrameBatch): Promise<void> {
-    const { run, options } = this.#training;
-    const report = await this.#advance(epoch, batch);
-    const images = batch.frames.length;
-    for (const [name, loss] of Object.entries(report.losses)) {
-      this.#state.lossSums[name] = (this.#state.lossSums[name] ?? 0) + loss * images;
-    }
-    this.#state.images += images;
-    const total = this.#session.counters.step;
-    run.event({ type: "step", epoch, step: total, images, ...report });
-    this.#progress.onStep({ step, images, losses: report.losses });
-    if (options.signal?.aborted) {
-      this.#save("interrupted");
-      throw new DOMException(`interrupted at step ${total}; resume with --resume ${run.path}`, "AbortError");
-    }
-    const every = run.config.checkpointEverySteps;
-    if (every > 0 && total % every === 0) this.#save("steps");
-    // Messages of the loader's threads and signals are handled between steps.
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  /** One step of the session; what makes it diverge is on record before the run stops. */
-  async #advance(epoch: number, batch: FrameBatch): Promise<StepReport> {
-    try {
-      return await this.#session.step(batch);
-    } catch (error) {
-      if (error instanceof EchoDuetError && error.code === "diverged") {
-        const { step } = this.#session.counters;
-        this.#training.run.event({ type: "diverged", epoch, step, message: error.message });
-      }
-      throw error;
-    }
-  }
-
-  async #finishEpoch(
-    epoch: number,
-    speed: { seconds: number; imagesPerSecond: number; loaderWaitSeconds: number; memoryBytes: number },
-  ): Promise<void> {
-    const { run } = this.#training;
-    const { config } = run;
-    const { step } = this.#session.counters;
-    const losses = Object.fromEntries(
-      Object.entries(this.#state.lossSums).map(([name, sum]) => [name, sum / this.#state.images]),
-    );
-    run.event({ type: "epoch", epoch, step, losses, ...speed });
-    this.#epoch = epoch;
-    this.#state.lossSums = {};
-    this.#state.images = 0;
-    const validates = epoch % config.validation.every === 0 || epoch === config.epochs;
-    const best = validates ? await this.#validate(epoch) : false;
-    run.metricsRow({
-      epoch,
-      step,
-      ...prefixed("loss", losses),
-      ...prefixed(
-        "val",
-        validates ? this.#metrics : Object.fromEntries(this.#metricNames().map((n) => [n, null])),
-      ),
-      ...speed,
-    });
-    // The best one first: a kill between the two repeats this epoch and saves the same best again.
-    if (best) this.#saveBest();
-    this.#save("epoch");
-    this.#progress.onEpochEnd({
-      epoch,
-      epochs: config.epochs,
-      losses,
-      metrics: validates ? this.#metrics : {},
-      ...speed,
-      best,
-    });
-  }
-
-  /** Scores the averaged weights on the validation split; returns whether they are the best so far. */
-  async #validate(epoch: number): Promise<boolean> {
-    const { run, data, model } = this.#training;
-    const { config } = run;
-    const predictor = await Predictor.create(model, this.#session.averaged(), config.size, {
-      device: config.device,
-      threads: config.threads,
-    });
-    try {
-      const evaluation = await evaluate({
-        predictor,
-        loader: this.#valLoader,
-        frames: data.val,
-        names: model.classes > 0 ? data.description.names : [],
-        views: model.views > 0 ? data.description.views : [],
-        batch: config.batch,
-      });
-      this.#metrics = headlineMetrics(evaluation);
-    } finally {
-      await predictor.close();
-    }
-    const fitness = fitnessOf(this.#metrics, config.fitness);
-    const step = this.#session.counters.step;
-    run.event({ type: "validation", epoch, step, split: "val", metrics: this.#metrics, fitness });
-    if (this.#state.bestFitness !== null && fitness <= this.#state.bestFitness) return false;
-    this.#state.bestFitness = fitness;
-    this.#state.bestEpoch = epoch;
-    return true;
-  }
-
-  #metricNames(): string[] {
-    const { tasks } = this.#training.model;
-    return tasks.flatMap((task) => [...metricNames[task]]);
-  }
-
-  #save(reason: "epoch" | "steps" | "interrupted"): void {
-    const tensors = new Map<string, HostTensor>(this.#session.averaged());
-    for (const [name, tensor] of this.#session.state) tensors.set(`training/${name}`, tensor);
-    this.#write("last", tensors, reason);
-  }
-
-  #saveBest(): void {
-    this.#write("best", this.#session.averaged(), "best");
-  }
-
-  #write(
-    which: "last" | "best",
-    tensors: Map<string, HostTensor>,
-    reason: "epoch" | "steps" | "interrupted" | "best",
-  ): void {
-    const { run, data, model } = this.#training;
-    const { step, updates, updatedAt, capacity } = this.#session.counters;
-    run.saveCheckpoint(which, tensors, {
-      echoduet: echoduetVersion,
-      model: model.name,
-      names: [...data.description.names],
-      views: [...data.description.views],
-      epoch: this.#epoch,
-      step,
-      config: run.config,
-      metrics: this.#metrics,
-      state: { ...this.#state, updates, updatedAt, capacity },
-    });
-    run.event({ type: "checkpoint", epoch: this.#epoch, step, file: run.file(which), reason });
-  }
-
-  #restore({ tensors, metadata }: Checkpoint): void {
-    const { updates, updatedAt, capacity, ...own } = parseWith(
-      trainerStateSchema,
-      metadata.state,
-      "checkpoint state",
-    );
-    this.#state = own;
-    this.#metrics = { ...metadata.metrics };
-    this.#epoch = metadata.epoch;
-    const state = new Map(
-      [...tensors]
-        .filter(([name]) => name.startsWith("training/"))
-        .map(([name, tensor]) => [name.slice("training/".length), tensor]),
-    );
-    this.#session.restore(state, { step: metadata.step, updates, updatedAt, capacity });
-  }
-}
-
-/** Metrics that a task's validation yields, as `headlineMetrics` names them. */
-const metricNames = {
-  detection: ["map50", "map50_95", "precision", "recall", "f1", "confidence"],
-  classification: ["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"],
-} as const;
-
-function prefixed(
-  prefix: string,
-  values: Readonly<Record<string, number | null>>,
-): Record<string, number | null> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
 }
