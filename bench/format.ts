@@ -12,11 +12,12 @@ export function formatReport({ machine, options, torch, batches }: BenchReport):
   ].join("\n");
 }
 
-function formatBatch({ batch, flops, series, profile }: BatchReport): string {
+function formatBatch({ batch, flops, handover, series, profile }: BatchReport): string {
   const operators = profile.operators.filter(({ share }) => share >= 0.005);
   return [
     "",
     `Batch ${batch}: ${(flops / 1e9).toFixed(2)} GFLOP a step`,
+    `State handed over: ${(handover.bytes / 2 ** 20).toFixed(1)} MiB in ${handover.tensors} tensors, at most ${handover.milliseconds.toFixed(1)} ms`,
     ...table([
       ["", "median ms", "quartiles ms", "images/s", "GFLOP/s", "peak MiB", "ours / theirs"],
       ...series.map((one) => seriesRow(one)),

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { LineProcess, type StepAnswer } from "./line-process.js";
 import { type MachineFacts, machineFacts } from "./machine.js";
-import type { StepOptions, StepProfile, StepReady } from "./step.js";
+import type { Handover, StepOptions, StepProfile, StepReady } from "./step.js";
 import { findTorchPython, startTwin, type TwinReady } from "./twin.js";
 
 export interface BenchOptions {
@@ -43,6 +43,7 @@ export interface BatchReport {
   readonly flops: number;
   readonly parameters: number;
   readonly compileSeconds: number;
+  readonly handover: Handover;
   readonly series: readonly SeriesReport[];
   readonly profile: StepProfile;
 }
@@ -76,13 +77,14 @@ export async function measure(options: BenchOptions, say: (line: string) => void
     const twins = python ? await startTwins(python, step) : [];
     torch = twins[0]?.ready.torch ?? null;
     const answers = await interleave([ours, ...twins], options, say);
-    const { flops, parameters, compileSeconds } = ours.ready;
+    const { flops, parameters, compileSeconds, handover } = ours.ready;
     say(`batch ${batch}: profiling`);
     batches.push({
       batch,
       flops,
       parameters,
       compileSeconds,
+      handover,
       series: [ours, ...twins].map(({ label }, i) =>
         summarise(label, answers[i], { batch, flops, ours: i === 0 ? null : answers[0] }),
       ),

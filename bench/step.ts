@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveTrainConfig } from "../src/config/index.js";
 import type { FrameBatch, FrameRecord } from "../src/data/index.js";
-import type { Graph } from "../src/graph/index.js";
+import { Graph } from "../src/graph/index.js";
 import { createModel, trainingStepFlops } from "../src/models/index.js";
 import { Program } from "../src/runtime/index.js";
 import { hostTensor, randomStream } from "../src/tensor/index.js";
@@ -28,6 +28,15 @@ export interface StepReady {
   readonly parameters: number;
   /** From building the graph to a program ready to run. */
   readonly compileSeconds: number;
+  readonly handover: Handover;
+}
+
+/** What it costs to pass the training state through a run: fed in, copied by Identity, copied out. */
+export interface Handover {
+  readonly bytes: number;
+  readonly tensors: number;
+  /** Median of a run that does nothing else: an upper bound, since Identity copies once more than a step. */
+  readonly milliseconds: number;
 }
 
 /** Where the time of a step goes, by ONNX Runtime's own profile. */
@@ -91,7 +100,26 @@ async function prepare(
       flops: trainingStepFlops(graph),
       parameters: session.layout.parameters.reduce((sum, group) => sum + group.size, 0),
       compileSeconds: seconds,
+      handover: await measureHandover(session, threads),
     },
+  };
+}
+
+async function measureHandover({ state }: TrainingSession, threads: number): Promise<Handover> {
+  const graph = new Graph();
+  for (const [name, { dtype, shape }] of state) graph.output(`next/${name}`, graph.input(name, dtype, shape));
+  const program = await Program.compile(graph, { threads });
+  const times: number[] = [];
+  for (let i = 0; i < 30; i++) {
+    const start = performance.now();
+    await program.run(state);
+    times.push(performance.now() - start);
+  }
+  await program.close();
+  return {
+    bytes: [...state.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
+    tensors: state.size,
+    milliseconds: times.sort((a, b) => a - b)[times.length >> 1],
   };
 }
 
