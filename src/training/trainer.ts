@@ -1,3 +1,4 @@
+import { createBalancer } from "../balancing/index.js";
 import type { TrainConfig } from "../config/index.js";
 import {
   type DataDescription,
@@ -8,7 +9,7 @@ import {
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
 import { createModel, type Model } from "../models/index.js";
-import { onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
+import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
 import { RunDirectory } from "./run-directory.js";
 import { declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
@@ -33,6 +34,9 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   const data = openData(resolved);
   const model = modelOf(resolved, data.description);
   const start = startingTensors(model, resolved);
+  // What only the first step would find out otherwise, when there is a run directory already.
+  createBalancer(resolved.balancer, Object.values(resolved.taskWeights));
+  deviceOptions(resolved.device);
   const run = RunDirectory.create(resolved.out, resolved, {
     echoduet: echoduetVersion,
     onnxruntime: onnxruntimeVersion,
@@ -99,11 +103,14 @@ function startingTensors(model: Model, config: TrainConfig): StartingTensors {
 }
 
 async function runTraining(training: Training): Promise<TrainResult> {
-  const loop = new TrainingLoop(training);
   try {
-    return await loop.run();
+    const loop = new TrainingLoop(training);
+    try {
+      return await loop.run();
+    } finally {
+      await loop.close();
+    }
   } finally {
-    await loop.close();
     training.run.close();
   }
 }
