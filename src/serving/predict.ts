@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { basename, extname, isAbsolute, join } from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
 import {
   decodeImage,
@@ -97,7 +97,11 @@ export async function listSources(source: string): Promise<string[]> {
   if (!isDynamicPattern(source)) {
     throw new EchoDuetError("io", `${source}: expected an image, a folder or a glob, found nothing there`);
   }
-  const found = await glob(source, { onlyFiles: true, expandDirectories: false });
+  const found = await glob(source, {
+    onlyFiles: true,
+    expandDirectories: false,
+    absolute: isAbsolute(source),
+  });
   return nonEmpty(found.filter(isImage).sort(), source);
 }
 

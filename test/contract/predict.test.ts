@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { EchoDuetError } from "../../src/errors.js";
 import { listSources, PictureFolder } from "../../src/serving/index.js";
@@ -47,6 +47,12 @@ describe("listSources", () => {
       join(images, "deep/d.jpg"),
     ]);
     expect(await listSources(`${images}/{a,c,9}.*`)).toEqual([join(images, "9.tiff"), join(images, "a.PNG")]);
+  });
+
+  it("keeps a relative path relative", async () => {
+    const here = relative(process.cwd(), images);
+    expect(await listSources(`${here}/*.jpg`)).toEqual([join(here, "b.jpg")]);
+    expect(await listSources(here)).toContain(join(here, "b.jpg"));
   });
 
   it("takes a name with the characters of a glob as a name where there is such a file", async () => {
