@@ -88,7 +88,8 @@ async function kill(run: RunningCli, out: string, death: Death, random: RandomSt
   }
   run.child.kill("SIGKILL");
   if ((await run.ended).signal === "SIGKILL") tally.kills++;
-  if (readdirSync(out).some(isTemporaryCheckpoint)) tally.torn++;
+  // By its own process: one killed at its start leaves those of its forerunner where they are.
+  if (existsSync(join(out, `.last.safetensors.${run.child.pid}.tmp`))) tally.torn++;
 }
 
 /** A training in `out` whose first six processes are killed; the seventh goes on to the end. */
