@@ -98,10 +98,16 @@ async function createSession(
       ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
     });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     if (device !== "cpu") throw absent(device, reason, cause);
     throw new EchoDuetError("runtime", `program: ONNX Runtime refused the model: ${reason}`, { cause });
   }
+}
+
+/** The first line of an error of ONNX Runtime, without the place in its source. */
+function reasonOf(cause: unknown): string {
+  const [line] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+  return line.replace(/\S+\.(cc|h):\d+ (.*\) )?/, "");
 }
 
 function typesOf(metadata: readonly InferenceSession.ValueMetadata[]): Map<string, ValueType> {

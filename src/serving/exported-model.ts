@@ -176,6 +176,18 @@ export async function openExportedModel(
       `${path}: expected a model exported by echoduet, got an ONNX model without "${metadataKey}" metadata`,
     );
   }
-  const metadata = parseWith(exportMetadataSchema, JSON.parse(text), path);
+  const metadata = parseWith(exportMetadataSchema, parseJson(text, path), path);
   return { predictor: new Predictor(await Program.load(bytes, options), metadata.size), metadata };
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new EchoDuetError(
+      "checkpoint",
+      `${path}: expected JSON under "${metadataKey}", got damaged text; export the model again`,
+      { cause },
+    );
+  }
 }

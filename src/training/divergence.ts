@@ -24,7 +24,7 @@ export async function explainDivergence({
   inspect,
 }: Divergence): Promise<EchoDuetError> {
   const remedy =
-    "lower --lr0, raise --warmup-epochs or --clip-norm, and check the data; the last checkpoint is intact";
+    "lower --lr0, raise --warmup-epochs or --clip-norm, and check the data; a checkpoint saved before is intact";
   const parameters = layout.parameters.flatMap((group) => [
     ...unpack(group, feeds.get(stateNames.parameters(group.name)) as HostTensor),
   ]);

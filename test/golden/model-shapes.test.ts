@@ -214,7 +214,7 @@ async function classifierGradients(detachClassifier: boolean) {
   gradientsOf(loss, [...parameters.values()]).forEach((gradient, i) => {
     graph.output(`gradient.${names[i]}`, gradient);
   });
-  const program = await Program.compile(graph, { threads: 2 });
+  const program = await Program.compile(graph, { threads: 1 });
   const results = await program.run(
     new Map([...program.inputs.keys()].map((n) => [n, feeds.get(n) as HostTensor])),
   );

@@ -63,7 +63,7 @@ describe.skipIf(!hasReference(name))("one training step of YOLOv5n from the COCO
       graph.output(`grad/${[...parameters.keys()][i]}`, gradient);
     });
 
-    const program = await Program.compile(graph, { threads: 2 });
+    const program = await Program.compile(graph, { threads: 1 });
     const results = await program.run(feeds);
     await program.close();
     const data = (key: string) => (results.get(key) as HostTensor<"float32">).data;
