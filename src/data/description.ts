@@ -13,7 +13,7 @@ export interface DataDescription {
   readonly file: string;
   /** The folder that `path` names, or that of the data.yaml. */
   readonly root: string;
-  /** Detection classes, in index order. */
+  /** Detection classes, in index order; empty where the data has views alone. */
   readonly names: readonly string[];
   /** Image-level classes, in the order of the one-hot columns; empty where the data has none. */
   readonly views: readonly string[];
@@ -84,7 +84,7 @@ const schema = z.strictObject({
   train: splitEntries,
   val: splitEntries,
   test: splitEntries,
-  names: classNames.refine((names) => names.length > 0, "expected at least one name, got none"),
+  names: classNames.nullish(),
   nc: z.int().nullish(),
   views: classNames.nullish(),
   groups: z.strictObject({ patient: idPattern.optional(), video: idPattern.optional() }).nullish(),
@@ -101,7 +101,8 @@ interface Problem {
 
 /**
  * Reads and checks a data.yaml. Ultralytics' keys keep their meaning (`path`, relative to the file's own
- * folder; `train`, `val`, `test`; `names`; `nc`); `views`, `groups` and `unlabelled` are EchoDuet's.
+ * folder; `train`, `val`, `test`; `names`; `nc`); `views`, `groups` and `unlabelled` are EchoDuet's. Data
+ * with `views` may leave out `names`: they have no boxes then.
  * Whether a split's folder exists is checked when the split is read, since many a data.yaml names a test
  * split that was never downloaded.
  * @throws EchoDuetError `data` with every problem found, each with its line and path.
@@ -113,9 +114,15 @@ export function loadDataDescription(yamlPath: string): DataDescription {
   if (!parsed.success) {
     throw problemsError(file, parsed.error.issues.map(toProblem), lineOf);
   }
-  const { path, names, nc, views, groups, unlabelled, train, val, test } = parsed.data;
+  const { path, nc, groups, unlabelled, train, val, test } = parsed.data;
+  const names = parsed.data.names ?? [];
+  const views = parsed.data.views ?? [];
   const root = resolve(dirname(file), path ?? ".");
   const problems: Problem[] = [];
+  if (names.length === 0 && views.length === 0) {
+    const message = "expected at least one name, got none; only data with `views` may leave it out";
+    problems.push({ path: ["names"], message });
+  }
   if (typeof nc === "number" && nc !== names.length) {
     problems.push({ path: ["nc"], message: `expected ${names.length}, the number of names, got ${nc}` });
   }
@@ -134,7 +141,7 @@ export function loadDataDescription(yamlPath: string): DataDescription {
     file,
     root,
     names,
-    views: views ?? [],
+    views,
     groups: groups ?? {},
     unlabelled: unlabelled ?? "negative",
     splits,

@@ -20,7 +20,7 @@ export interface ParsedLabel {
 export interface LabelContext {
   /** Named in errors. */
   readonly file: string;
-  /** Number of detection classes. */
+  /** Number of detection classes, 0 where the data has none. */
   readonly classes: number;
   /** Number of views, 0 where the data has none. */
   readonly views: number;
@@ -136,6 +136,12 @@ function parseBox(line: string, { classes, views }: LabelContext, fail: Fail): L
     if (!numberPattern.test(token)) fail(`expected a finite number as value ${index + 1}, got \`${token}\``);
     return Number(token);
   });
+  if (classes === 0) {
+    fail(
+      `expected a view line, since data.yaml declares no \`names\`, got the box \`${shorten(line)}\`; ` +
+        "declare the classes of the boxes, for example `names: [AR, MR, PR, TR]`",
+    );
+  }
   const label = values[0];
   if (!Number.isInteger(label) || label < 0 || label >= classes) {
     fail(

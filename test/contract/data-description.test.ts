@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadDataDescription, resolveSplit } from "../../src/data/index.js";
+import { listFrames, loadDataDescription, resolveSplit } from "../../src/data/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 
 let folder: string;
@@ -71,6 +71,27 @@ describe("data.yaml", () => {
     expect(splits.train).toEqual([join(root, "images")]);
   });
 
+  it.each(["", "names:\n", "names: []\n"])("needs no names where there are views: %j", (names) => {
+    const { names: read, views } = loadDataDescription(write(`train: i\n${names}views: [A4C, PSAX]\n`));
+    expect(read).toEqual([]);
+    expect(views).toEqual(["A4C", "PSAX"]);
+  });
+
+  it("without names reads view lines, and asks for names at the first box", () => {
+    const images = join(folder, "config", "plain", "images");
+    const labels = join(folder, "config", "plain", "labels");
+    for (const made of [images, labels]) mkdirSync(made, { recursive: true });
+    for (const name of ["a", "b"]) writeFileSync(join(images, `${name}.png`), "");
+    writeFileSync(join(labels, "a.txt"), "0 1\n");
+    writeFileSync(join(labels, "b.txt"), "1 0\n");
+    const description = loadDataDescription(write("train: plain/images\nviews: [A4C, PSAX]\n"));
+    expect(listFrames(description, "train").map(({ view }) => view)).toEqual([1, 0]);
+    writeFileSync(join(labels, "b.txt"), "1 0\n2 0.5 0.5 0.2 0.2\n");
+    expect(() => listFrames(description, "train")).toThrow(
+      /b\.txt:2: expected a view line.*no `names`, got the box `2 0\.5 .*; declare the classes of the boxes/,
+    );
+  });
+
   const faults: [string, RegExp][] = [
     [
       "train: images\nnames: [a]\nvalid: x\n",
@@ -80,8 +101,10 @@ describe("data.yaml", () => {
       "train: i\nnames: [a]\ngroups: {clip: '(a)'}\n",
       /data\.yaml:3: groups\.clip: unknown key clip; known keys are patient, video/,
     ],
-    ["train: images\n", /names: expected a list of names or a map from index to name/],
+    ["train: images\n", /data\.yaml: names: expected at least one name, got none; only data with `views`/],
     ["train: images\nnames: []\n", /data\.yaml:2: names: expected at least one name, got none/],
+    ["train: images\nviews: []\n", /names: expected at least one name, got none/],
+    ["train: images\nviews: [A4C]\nnc: 4\n", /data\.yaml:3: nc: expected 0, the number of names, got 4/],
     ["train: images\nnames: a\n", /data\.yaml:2: names: expected a list of names/],
     ["train: images\nnames: {0: a, 2: b}\n", /names: expected the indices 0\.\.1, got 0, 2/],
     ["train: images\nnames: [a, b, a]\n", /names: expected distinct names, got "a" twice/],
