@@ -1,4 +1,5 @@
 import { type HostTensor, hostTensor, type RandomStream, randomStream } from "../tensor/index.js";
+import type { Letterbox } from "./image.js";
 import type { FrameBatch } from "./loader.js";
 
 /**
@@ -38,8 +39,12 @@ export function augments(options: AugmentOptions): boolean {
 }
 
 /**
- * An augmented copy of a batch: images, boxes and views. Each image's changes follow from `seed`,
- * `epoch` and its place in the epoch alone, so they are the same however the images were loaded.
+ * An augmented copy of a batch: images, boxes and views; the batch itself where nothing is switched on.
+ * Each image's changes follow from `seed`, `epoch` and its place in the epoch alone, so they are the same
+ * however the images were loaded; a mosaic takes its other three images from the batch.
+ *
+ * An image that is left out of the detection loss never takes part in a mosaic: nobody looked for boxes in
+ * it, so the mosaic could not be trained on, and by itself it still has its view.
  * @param first place of the batch's first image in the epoch
  */
 export function augmentBatch(
@@ -47,23 +52,26 @@ export function augmentBatch(
   options: AugmentOptions,
   { seed, epoch, first }: { readonly seed: number; readonly epoch: number; readonly first: number },
 ): FrameBatch {
+  if (!augments(options)) return batch;
   const [count, channels, height, width] = batch.images.shape;
   const images = new Uint8Array(batch.images.data.length).fill(padValue);
   const targets: number[] = [];
   const views = batch.views.slice();
   const plane = channels * height * width;
+  const labelled = Array.from({ length: count }, (_, i) => i).filter((i) => batch.detectionMask[i] === 1);
   for (let i = 0; i < count; i++) {
     const random = randomStream(seed, "augment", epoch, first + i);
-    const mosaic = random.uniform() < options.mosaic;
+    const mosaic = random.uniform() < options.mosaic && batch.detectionMask[i] === 1;
     if (mosaic) views[i] = -1;
     const placements = mosaic
-      ? mosaicPlacements(i, count, random, { width, height })
+      ? mosaicPlacements(i, labelled, random, { width, height })
       : [movedPlacement(i, options, random, { width, height })];
     const out = images.subarray(i * plane, (i + 1) * plane);
     for (const placement of placements) {
       const source = batch.images.data.subarray(placement.image * plane, (placement.image + 1) * plane);
       const gain = 1 + options.gain * random.uniform(-1, 1);
-      warp(source, out, { width, height, placement, gain });
+      warp(source, out, placement, { width, height });
+      brighten(out, gain, placement, batch.letterboxes[placement.image]);
       targets.push(...movedTargets(batch.targets, i, placement, { width, height }));
     }
   }
@@ -88,10 +96,10 @@ function movedPlacement(
   return { image, scale, offsetX: shift(width), offsetY: shift(height), region: [0, 0, width, height] };
 }
 
-/** Four images of the batch around a random point, each with one corner there. */
+/** The image and three others around a random point, each with one corner there. */
 function mosaicPlacements(
   image: number,
-  count: number,
+  others: readonly number[],
   random: RandomStream,
   { width, height }: Size,
 ): Placement[] {
@@ -106,7 +114,7 @@ function mosaicPlacements(
   return quarters.map(({ left, top }, quarter) => {
     const scale = random.uniform(0.5, 1);
     return {
-      image: quarter === 0 ? image : random.integer(count),
+      image: quarter === 0 ? image : others[random.integer(others.length)],
       scale,
       offsetX: left ? x - width * scale : x,
       offsetY: top ? y - height * scale : y,
@@ -116,88 +124,123 @@ function mosaicPlacements(
 }
 
 /** Bilinear resampling at pixel centres of the part of the source that the placement shows. */
-function warp(
-  source: Uint8Array,
-  out: Uint8Array,
-  { width, height, placement, gain }: Size & { readonly placement: Placement; readonly gain: number },
-): void {
-  const [x1, y1, x2, y2] = placement.region;
-  const columns = samples(x1, x2, placement.offsetX, placement.scale, width);
-  const rows = samples(y1, y2, placement.offsetY, placement.scale, height);
+function warp(source: Uint8Array, out: Uint8Array, placement: Placement, { width, height }: Size): void {
+  const { scale, offsetX, offsetY, region } = placement;
+  const [x1, y1, x2, y2] = region;
+  const columns = samples(pixelsBetween(0, width, scale, offsetX, x1, x2), offsetX, scale, width);
+  const rows = samples(pixelsBetween(0, height, scale, offsetY, y1, y2), offsetY, scale, height);
   const plane = width * height;
-  for (let y = y1; y < y2; y++) {
-    const row = rows.low[y - y1];
-    if (row < 0) continue;
-    const [top, bottom, fy] = [row * width, rows.high[y - y1] * width, rows.share[y - y1]];
-    for (let x = x1; x < x2; x++) {
-      const left = columns.low[x - x1];
-      if (left < 0) continue;
-      const right = columns.high[x - x1];
-      const fx = columns.share[x - x1];
-      const at = y * width + x;
-      let [low, high] = [255, 0];
-      for (let channel = 0, base = 0; channel < 3; channel++, base += plane) {
-        const a = source[base + top + left] * (1 - fx) + source[base + top + right] * fx;
-        const b = source[base + bottom + left] * (1 - fx) + source[base + bottom + right] * fx;
-        const value = a * (1 - fy) + b * fy;
-        out[base + at] = value + 0.5;
-        if (value < low) low = value;
-        if (value > high) high = value;
-      }
-      if (gain !== 1 && high - low < greySpread) {
-        for (let base = at; base < 3 * plane; base += plane)
-          out[base] = Math.min(255, out[base] * gain + 0.5);
+  for (let base = 0; base < 3 * plane; base += plane) {
+    for (let j = 0; j < rows.low.length; j++) {
+      const top = base + rows.low[j] * width;
+      const bottom = base + rows.high[j] * width;
+      const down = rows.share[j];
+      let to = base + (rows.start + j) * width + columns.start;
+      for (let i = 0; i < columns.low.length; i++) {
+        const left = columns.low[i];
+        const right = columns.high[i];
+        const across = columns.share[i];
+        const a = source[top + left] * (1 - across) + source[top + right] * across;
+        const b = source[bottom + left] * (1 - across) + source[bottom + right] * across;
+        out[to++] = a * (1 - down) + b * down + 0.5;
       }
     }
   }
 }
 
-/** For each destination pixel of an axis: the two source pixels it lies between and the second one's share; -1 outside. */
-function samples(start: number, end: number, offset: number, scale: number, length: number) {
+/** Changes the brightness of the grey pixels of a placed image, its letterbox's padding left out. */
+function brighten(out: Uint8Array, gain: number, placement: Placement, letterbox: Letterbox): void {
+  if (gain === 1) return;
+  const { scale, offsetX, offsetY, region } = placement;
+  const { width, height, padX, padY, newWidth, newHeight } = letterbox;
+  const across = pixelsBetween(padX, padX + newWidth, scale, offsetX, region[0], region[2]);
+  const down = pixelsBetween(padY, padY + newHeight, scale, offsetY, region[1], region[3]);
+  const plane = width * height;
+  const brightened = Uint8Array.from({ length: 256 }, (_, value) => Math.min(255, value * gain + 0.5));
+  for (let y = down.start; y < down.end; y++) {
+    for (let at = y * width + across.start; at < y * width + across.end; at++) {
+      const red = out[at];
+      const green = out[at + plane];
+      const blue = out[at + 2 * plane];
+      if (Math.max(red, green, blue) - Math.min(red, green, blue) >= greySpread) continue;
+      out[at] = brightened[red];
+      out[at + plane] = brightened[green];
+      out[at + 2 * plane] = brightened[blue];
+    }
+  }
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The destination pixels, from low to high, whose centres show the source's axis between two coordinates. */
+function pixelsBetween(
+  from: number,
+  to: number,
+  scale: number,
+  offset: number,
+  low: number,
+  high: number,
+): Span {
+  const start = Math.max(Math.ceil(from * scale + offset - 0.5), low);
+  return { start, end: Math.max(Math.min(Math.ceil(to * scale + offset - 0.5), high), start) };
+}
+
+/** For each destination pixel from `start` on: the two source pixels it lies between, the second one's share. */
+interface Samples {
+  readonly start: number;
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly share: Float64Array;
+}
+
+function samples({ start, end }: Span, offset: number, scale: number, length: number): Samples {
   const low = new Int32Array(end - start);
   const high = new Int32Array(end - start);
   const share = new Float64Array(end - start);
-  for (let i = start; i < end; i++) {
-    const at = (i + 0.5 - offset) / scale - 0.5;
+  for (let i = 0; i < end - start; i++) {
+    const at = (start + i + 0.5 - offset) / scale - 0.5;
     const floor = Math.floor(at);
-    const outside = at < -0.5 || at > length - 0.5;
-    low[i - start] = outside ? -1 : Math.max(floor, 0);
-    high[i - start] = Math.min(floor + 1, length - 1);
-    share[i - start] = at - floor;
+    low[i] = Math.max(floor, 0);
+    high[i] = Math.min(floor + 1, length - 1);
+    share[i] = at - floor;
   }
-  return { low, high, share };
+  return { start, low, high, share };
 }
 
-/** Rows [image, class, cx, cy, w, h] of the placed image's boxes, clipped to its region. */
+/** Rows [image, class, cx, cy, w, h] of the placed image's boxes, clipped to what is seen of it. */
 function movedTargets(
   targets: Float32Array,
   image: number,
-  placement: Placement,
+  { image: source, scale, offsetX, offsetY, region }: Placement,
   { width, height }: Size,
 ): number[] {
   const moved: number[] = [];
-  const [x1, y1, x2, y2] = placement.region;
+  const [x1, y1, x2, y2] = region;
   for (let row = 0; row < targets.length; row += 6) {
-    if (targets[row] !== placement.image) continue;
+    if (targets[row] !== source) continue;
     const [, classIndex, cx, cy, w, h] = targets.subarray(row, row + 6);
-    const across = clipped(cx * width, w * width, placement.scale, placement.offsetX, x1, x2);
-    const down = clipped(cy * height, h * height, placement.scale, placement.offsetY, y1, y2);
-    const visible = (across.length * down.length) / (w * width * h * height * placement.scale ** 2);
-    if (!(visible >= leastVisible)) continue;
-    moved.push(
-      image,
-      classIndex,
-      across.centre / width,
-      down.centre / height,
-      across.length / width,
-      down.length / height,
-    );
+    const across = movedSide(cx, w, { length: width, scale, offset: offsetX, low: x1, high: x2 });
+    const down = movedSide(cy, h, { length: height, scale, offset: offsetY, low: y1, high: y2 });
+    if (!(across.visible * down.visible >= leastVisible)) continue;
+    moved.push(image, classIndex, across.centre, down.centre, across.size, down.size);
   }
   return moved;
 }
 
-function clipped(centre: number, length: number, scale: number, offset: number, low: number, high: number) {
-  const start = Math.max((centre - length / 2) * scale + offset, low);
-  const end = Math.min((centre + length / 2) * scale + offset, high);
-  return { centre: (start + end) / 2, length: Math.max(end - start, 0) };
+/** One side of a box, as shares of the axis, moved and clipped; `visible` is the share of it that is left. */
+function movedSide(
+  centre: number,
+  size: number,
+  axis: { length: number; scale: number; offset: number; low: number; high: number },
+): { centre: number; size: number; visible: number } {
+  const { length, scale, offset, low, high } = axis;
+  // A label may reach over the edge of its image; there is nothing to see there.
+  const start = Math.max(centre - size / 2, 0) * length * scale + offset;
+  const end = Math.min(centre + size / 2, 1) * length * scale + offset;
+  const [from, to] = [Math.max(start, low), Math.min(end, high)];
+  const left = Math.max(to - from, 0);
+  return { centre: (from + to) / 2 / length, size: left / length, visible: left / (end - start) };
 }
