@@ -23,6 +23,8 @@ export class WorkerPool {
       const thread = new Worker(file, { execArgv: [] });
       const waiting = new Map<number, Waiting>();
       thread.on("message", (reply: LoadReply) => {
+        // A late answer must not release a thread whose end is awaited: the process would end first.
+        if (this.#closed) return;
         const request = waiting.get(reply.id);
         waiting.delete(reply.id);
         if (waiting.size === 0) thread.unref();

@@ -176,6 +176,25 @@ describe("FrameLoader", () => {
     expect(() => new FrameLoader(frames, size, { cacheBytes: -1 })).toThrow(/cache bytes: expected/);
   });
 
+  it("is closed before the process ends, also while answers are under way", () => {
+    const module = new URL("../../dist/data/index.js", import.meta.url).href;
+    const torn = join(folder, "torn.jpg");
+    writeFileSync(torn, Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16]));
+    const paths = [torn, ...Array(12).fill(frames[0].imagePath)];
+    const script = `
+      import { FrameLoader } from ${JSON.stringify(module)};
+      for (let round = 0; round < 30; round++) {
+        const frames = ${JSON.stringify(paths)}.map((imagePath) => ({ imagePath, boxes: [], view: 0 }));
+        const loader = new FrameLoader(frames, { width: 32, height: 32 });
+        await loader.batch([...frames.keys()]).catch(() => {});
+        await loader.close();
+      }
+      console.log("closed");`;
+    const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { timeout: 30_000 });
+    expect(run.stdout.toString().trim(), run.stderr.toString()).toBe("closed");
+    expect(run.status).toBe(0);
+  });
+
   it("lets the process end, closed or not", () => {
     const module = new URL("../../dist/data/index.js", import.meta.url).href;
     const frame = JSON.stringify({ imagePath: frames[0].imagePath, boxes: [], view: 0 });
