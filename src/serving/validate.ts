@@ -86,7 +86,7 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
       provenance: {
         checkpoint: weights.path,
         checkpointSha256: sha256File(weights.path),
-        data: description.file,
+        data: options.data,
         dataFingerprint: fingerprint(frames),
         split: options.split,
         images: frames.length,
