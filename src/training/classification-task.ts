@@ -15,7 +15,7 @@ export function classificationTask(options: { readonly views: number; readonly s
         ["classification.targets", targets],
         ["classification.weights", weights],
       ]);
-      return { rows: 0, valid: weights.data.some((weight) => weight > 0), feeds: () => feeds };
+      return { rows: 0, feeds: () => feeds };
     },
     build: (graph, outputs, { batch }) => {
       const targets = graph.input("classification.targets", "float32", [batch, views]);

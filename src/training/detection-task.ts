@@ -42,7 +42,6 @@ export function detectionTask(options: DetectionTaskOptions): Task {
       });
       return {
         rows: Math.max(...matches.map(({ count }) => count)),
-        valid: batch.detectionMask.some((weight) => weight > 0),
         feeds: (capacity) => {
           const feeds = new Map<string, HostTensor>([["detection.images", imageWeights(batch)]]);
           levels.forEach(({ name, anchors }, level) => {

@@ -7,8 +7,6 @@ import type { HostTensor } from "../tensor/index.js";
 export interface PreparedTargets {
   /** Rows that the task's inputs need at least. */
   readonly rows: number;
-  /** Whether the batch holds a target of this task at all. */
-  readonly valid: boolean;
   /** The task's inputs with `capacity` rows, `capacity >= rows`. */
   feeds(capacity: number): ReadonlyMap<string, HostTensor>;
 }
