@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { isMap, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
@@ -19,13 +19,15 @@ export interface DataDescription {
   readonly views: readonly string[];
   /** Regular expressions on an image's file name; the first capture group is the id. */
   readonly groups: { readonly patient?: RegExp; readonly video?: RegExp };
+  /** The classes that each view can show, by the views' and the classes' names; null where not declared. */
+  readonly rules: Readonly<Record<string, readonly string[]>> | null;
   /** What an image without boxes is for detection: a negative example, or left out of its loss. */
   readonly unlabelled: "negative" | "mask";
-  /** Folders of images, or .txt lists of image files, of each split. */
+  /** Folders of images, .txt lists of image files, or image files, of each split. */
   readonly splits: { readonly [S in SplitName]?: readonly string[] };
 }
 
-const knownKeys = ["path", "train", "val", "test", "names", "nc", "views", "groups", "unlabelled"];
+const knownKeys = ["path", "train", "val", "test", "names", "nc", "views", "groups", "rules", "unlabelled"];
 const groupKeys = ["patient", "video"];
 
 // A bare `0` or `yes` in YAML is no string, but a name all the same.
@@ -53,7 +55,7 @@ const classNames = z
     }
   });
 
-const entryForm = "expected a folder, a list of folders or a .txt list of images";
+const entryForm = "expected a folder, a .txt list of images, an image, or a list of those";
 const splitEntries = z
   .union([z.string().min(1, entryForm), z.array(z.string().min(1, entryForm)).min(1, entryForm)], {
     error: entryForm,
@@ -88,6 +90,11 @@ const schema = z.strictObject({
   nc: z.int().nullish(),
   views: classNames.nullish(),
   groups: z.strictObject({ patient: idPattern.optional(), video: idPattern.optional() }).nullish(),
+  rules: z
+    .record(z.string().min(1), z.array(className), {
+      error: "expected a map from a view to the list of classes that it can show",
+    })
+    .nullish(),
   unlabelled: z.enum(["negative", "mask"]).nullish(),
   // Keys that Ultralytics' tools write or read and that mean nothing here.
   download: z.unknown().optional(),
@@ -101,7 +108,7 @@ interface Problem {
 
 /**
  * Reads and checks a data.yaml. Ultralytics' keys keep their meaning (`path`, relative to the file's own
- * folder; `train`, `val`, `test`; `names`; `nc`); `views`, `groups` and `unlabelled` are EchoDuet's. Data
+ * folder; `train`, `val`, `test`; `names`; `nc`); `views`, `groups`, `rules` and `unlabelled` are EchoDuet's. Data
  * with `views` may leave out `names`: they have no boxes then.
  * Whether a split's folder exists is checked when the split is read, since many a data.yaml names a test
  * split that was never downloaded.
@@ -114,7 +121,7 @@ export function loadDataDescription(yamlPath: string): DataDescription {
   if (!parsed.success) {
     throw problemsError(file, parsed.error.issues.map(toProblem), lineOf);
   }
-  const { path, nc, groups, unlabelled, train, val, test } = parsed.data;
+  const { path, nc, groups, rules, unlabelled, train, val, test } = parsed.data;
   const names = parsed.data.names ?? [];
   const views = parsed.data.views ?? [];
   const root = resolve(dirname(file), path ?? ".");
@@ -126,6 +133,7 @@ export function loadDataDescription(yamlPath: string): DataDescription {
   if (typeof nc === "number" && nc !== names.length) {
     problems.push({ path: ["nc"], message: `expected ${names.length}, the number of names, got ${nc}` });
   }
+  problems.push(...ruleProblems(rules ?? {}, names, views));
   if (!isFolder(root)) {
     problems.push({ path: ["path"], message: `expected an existing folder, got ${root}` });
   }
@@ -143,6 +151,7 @@ export function loadDataDescription(yamlPath: string): DataDescription {
     names,
     views,
     groups: groups ?? {},
+    rules: rules ?? null,
     unlabelled: unlabelled ?? "negative",
     splits,
   };
@@ -220,11 +229,51 @@ function problemsError(
   return new EchoDuetError("data", lines.join("\n"));
 }
 
+/** Views and classes that rules name without data.yaml declaring them. Undeclared views may be any. */
+function ruleProblems(
+  rules: Readonly<Record<string, readonly string[]>>,
+  names: readonly string[],
+  views: readonly string[],
+): Problem[] {
+  return Object.entries(rules).flatMap(([view, classes]) => {
+    const problems: Problem[] = [];
+    if (views.length > 0 && !views.includes(view)) {
+      problems.push({
+        path: ["rules", view],
+        message: `expected one of the views ${views.join(", ")}, got ${view}`,
+      });
+    }
+    const unknown = classes.find((name) => !names.includes(name));
+    if (unknown !== undefined) {
+      const message = `expected classes of \`names\` (${names.join(", ")}), got ${unknown}`;
+      problems.push({ path: ["rules", view], message });
+    }
+    return problems;
+  });
+}
+
+/**
+ * Whether a path lies in a folder, by name and with its symbolic links followed: a link inside the data may
+ * point elsewhere. A path with nothing there is judged by its name.
+ */
+export function liesInside(root: string, path: string): boolean {
+  if (!isBelow(root, path)) return false;
+  try {
+    return isBelow(realpathSync.native(root), realpathSync.native(path));
+  } catch {
+    return true;
+  }
+}
+
+function isBelow(root: string, path: string): boolean {
+  const fromRoot = relative(root, path);
+  return !(/^\.\.([\\/]|$)/.test(fromRoot) || isAbsolute(fromRoot));
+}
+
 /** The entry's absolute path; notes a problem where it lies outside the data set's folder. */
 function resolveInside(root: string, entry: string, split: SplitName, problems: Problem[]): string {
   const path = resolve(root, entry);
-  const fromRoot = relative(root, path);
-  if (/^\.\.([\\/]|$)/.test(fromRoot) || isAbsolute(fromRoot)) {
+  if (!liesInside(root, path)) {
     const remedy = "move the data there, or let `path` name the folder above";
     problems.push({ path: [split], message: `expected a place inside ${root}, got ${entry}; ${remedy}` });
   }

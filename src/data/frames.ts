@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { EchoDuetError } from "../errors.js";
 import { randomStream } from "../tensor/index.js";
-import { type DataDescription, resolveSplit } from "./description.js";
+import { type DataDescription, liesInside, resolveSplit, type SplitName } from "./description.js";
 import { type LabelContext, parseLabel } from "./labels.js";
 
 /** One image of a split with what its label file says. */
@@ -47,25 +47,14 @@ const unreadableExtensions = [".bmp", ".dng", ".heic", ".mpo", ".pfm"];
 /**
  * The frames of a split (`train`, `val` or `valid`, `test`), sorted by name in UTF-16 code units, with
  * their labels read and checked. Folders are searched with all their subfolders; the lines of a .txt list
- * are image files, relative to the list's own folder.
+ * are image files, relative to the list's own folder. Every image lies in the data set's folder, symbolic
+ * links followed.
  * @throws EchoDuetError `data` for a split that is not declared, missing or empty, an image listed twice,
  * and every fault of a label file (labels.ts).
  */
 export function listFrames(description: DataDescription, splitWord: string): FrameRecord[] {
   const split = resolveSplit(splitWord);
-  const entries = description.splits[split];
-  if (!entries) {
-    const declared = Object.keys(description.splits).join(", ");
-    const message = `${description.file}: expected a \`${split}\` split, got only ${declared}; declare it`;
-    throw new EchoDuetError("data", message);
-  }
-  const images = entries.flatMap((entry) => imagesOf(entry, description.file, split));
-  if (images.length === 0) {
-    const remedy = `expected images (${imageExtensions.join(" ")}), got none; check \`${split}\` in ${description.file}`;
-    throw new EchoDuetError("data", `${entries.join(", ")}: the ${split} split is empty: ${remedy}`);
-  }
-  const frames = images.map((image) => readFrame(image, description));
-  frames.sort((a, b) => compareCodeUnits(a.name, b.name));
+  const frames = listImages(description, split).map((image) => readFrame(image, description));
   frames.forEach((frame, index) => {
     if (index > 0 && frame.name === frames[index - 1].name) {
       const message = `${frame.imagePath}: expected once in the ${split} split, got it twice; `;
@@ -73,6 +62,46 @@ export function listFrames(description: DataDescription, splitWord: string): Fra
     }
   });
   return frames;
+}
+
+/**
+ * The absolute paths of a split's images, sorted by the frames' names in UTF-16 code units; no label is read.
+ * @throws EchoDuetError `data` for a split that is not declared, missing or empty, and for an image that the
+ * data set's folder does not hold.
+ */
+export function listImages(description: DataDescription, split: SplitName): string[] {
+  const entries = description.splits[split];
+  if (!entries) {
+    const declared = Object.keys(description.splits).join(", ");
+    const message = `${description.file}: expected a \`${split}\` split, got only ${declared}; declare it`;
+    throw new EchoDuetError("data", message);
+  }
+  const images = entries.flatMap((entry) => imagesOf(entry, description, split));
+  if (images.length === 0) {
+    const remedy = `expected images (${imageExtensions.join(" ")}), got none; check \`${split}\` in ${description.file}`;
+    throw new EchoDuetError("data", `${entries.join(", ")}: the ${split} split is empty: ${remedy}`);
+  }
+  return images
+    .map((image) => ({ image, name: nameOf(description, image) }))
+    .sort((a, b) => compareCodeUnits(a.name, b.name))
+    .map(({ image }) => image);
+}
+
+/** Name and group ids of an image, from its path alone. */
+export function identify(
+  description: DataDescription,
+  imagePath: string,
+): Pick<FrameRecord, "name" | "patient" | "video"> {
+  const fileName = basename(imagePath);
+  return {
+    name: nameOf(description, imagePath),
+    patient: description.groups.patient?.exec(fileName)?.[1] ?? null,
+    video: description.groups.video?.exec(fileName)?.[1] ?? null,
+  };
+}
+
+function nameOf({ root }: DataDescription, imagePath: string): string {
+  return relative(root, imagePath).split(sep).join("/");
 }
 
 /**
@@ -151,21 +180,31 @@ function compareCodeUnits(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function imagesOf(entry: string, yamlFile: string, split: string): string[] {
+function imagesOf(entry: string, description: DataDescription, split: string): string[] {
   const status = statSync(entry, { throwIfNoEntry: false });
-  if (status?.isDirectory()) return imagesIn(entry);
-  if (status?.isFile() && extname(entry).toLowerCase() === ".txt") return imagesListedIn(entry);
+  if (status?.isDirectory()) return imagesIn(entry, description);
+  if (status?.isFile() && extname(entry).toLowerCase() === ".txt") return imagesListedIn(entry, description);
+  if (status?.isFile() && isImage(basename(entry), dirname(entry))) return [entry];
   const got = status ? "another kind of file" : "nothing there";
   throw new EchoDuetError(
     "data",
-    `${entry}: expected a folder of images or a .txt list, got ${got}; check \`${split}\` in ${yamlFile}`,
+    `${entry}: expected a folder of images, a .txt list or an image, got ${got}; check \`${split}\` in ${description.file}`,
   );
 }
 
-function imagesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory() && isImage(entry.name, entry.parentPath))
-    .map((entry) => join(entry.parentPath, entry.name));
+function imagesIn(folder: string, { root, file }: DataDescription): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) => {
+    const path = join(entry.parentPath, entry.name);
+    // A folder is searched; a link to one is not, by whatever name, nor is anything that is no file.
+    if (!(entry.isFile() || entry.isSymbolicLink()) || !isImage(entry.name, entry.parentPath)) return [];
+    if (entry.isSymbolicLink() && !liesInside(root, path)) throw leavesRoot(path, root, file);
+    return [path];
+  });
+}
+
+function leavesRoot(path: string, root: string, place: string): EchoDuetError {
+  const remedy = "move the image there, or let `path` in data.yaml name a folder above both";
+  return new EchoDuetError("data", `${place}: expected an image inside ${root}, got ${path}; ${remedy}`);
 }
 
 function isImage(name: string, folder: string): boolean {
@@ -179,20 +218,26 @@ function isImage(name: string, folder: string): boolean {
   return imageExtensions.includes(extension);
 }
 
-function imagesListedIn(list: string): string[] {
+function imagesListedIn(list: string, { root }: DataDescription): string[] {
   const folder = dirname(list);
   const lines = readFileSync(list, "utf8")
     .replace(/^\uFEFF/, "")
     .split(/\r?\n/);
   return lines.flatMap((line, index) => {
     if (line.trim() === "") return [];
+    const place = `${list}:${index + 1}`;
     const image = resolve(folder, line.trim());
-    if (!isImage(basename(image), dirname(image)) || !existsSync(image)) {
+    if (!liesInside(root, image)) throw leavesRoot(line.trim(), root, place);
+    if (!isImage(basename(image), dirname(image)) || !isFile(image)) {
       const message = `expected an existing image file, got ${line.trim()} (${image}); correct the line`;
-      throw new EchoDuetError("data", `${list}:${index + 1}: ${message}`);
+      throw new EchoDuetError("data", `${place}: ${message}`);
     }
     return [image];
   });
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 function readFrame(imagePath: string, description: DataDescription): FrameRecord {
@@ -202,35 +247,46 @@ function readFrame(imagePath: string, description: DataDescription): FrameRecord
     classes: description.names.length,
     views: description.views.length,
   };
-  const label = readLabel(context);
+  const label = readLabel(context, description);
   const boxes = new Float32Array(label.boxes.length * 5);
   label.boxes.forEach((box, row) => {
     boxes.set([box.class, box.cx, box.cy, box.w, box.h], row * 5);
   });
-  const fileName = basename(imagePath);
   return {
-    name: relative(description.root, imagePath).split(sep).join("/"),
+    ...identify(description, imagePath),
     imagePath,
     labelPath: label.found ? expectedLabel : null,
     boxes,
     view: label.view,
-    patient: description.groups.patient?.exec(fileName)?.[1] ?? null,
-    video: description.groups.video?.exec(fileName)?.[1] ?? null,
     detectionMasked: description.unlabelled === "mask" && boxes.length === 0,
   };
 }
 
-function readLabel(context: LabelContext): ReturnType<typeof parseLabel> & { found: boolean } {
-  let text: string;
+function readLabel(
+  context: LabelContext,
+  description: DataDescription,
+): ReturnType<typeof parseLabel> & { found: boolean } {
+  const text = readLabelText(context.file, description);
+  return text === null
+    ? { boxes: [], view: -1, found: false }
+    : { ...parseLabel(text, context), found: true };
+}
+
+/**
+ * The text of a label file, null where there is none.
+ * @throws EchoDuetError `data` for a link that leaves the data set's folder, `io` for a file that cannot be read
+ */
+export function readLabelText(labelPath: string, { root, file }: DataDescription): string | null {
+  if (!liesInside(root, labelPath)) {
+    const message = `${file}: expected a label file inside ${root}, got the link ${labelPath}; move the file there`;
+    throw new EchoDuetError("data", message);
+  }
   try {
-    text = readFileSync(context.file, "utf8");
+    return readFileSync(labelPath, "utf8");
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") {
-      return { boxes: [], view: -1, found: false };
-    }
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `${context.file}: expected a readable label file, got ${reason}; check its rights`;
+    const message = `${labelPath}: expected a readable label file, got ${reason}; check its rights`;
     throw new EchoDuetError("io", message, { cause });
   }
-  return { ...parseLabel(text, context), found: true };
 }

@@ -43,6 +43,7 @@ describe("data.yaml", () => {
       names: ["person", "car"],
       views: [],
       groups: {},
+      rules: null,
       unlabelled: "negative",
       splits: {
         train: [join(root, "train/images")],
@@ -114,7 +115,19 @@ describe("data.yaml", () => {
     ],
     ["train: images\nnames: [a]\nnc: 80\n", /data\.yaml:3: nc: expected 1, the number of names, got 80/],
     ["train: images\nnames: [a]\nunlabelled: drop\n", /data\.yaml:3: unlabelled: .*"negative"\|"mask"/],
-    ["train: 3\nnames: [a]\n", /data\.yaml:1: train: expected a folder, a list of folders or a \.txt list/],
+    ["train: i\nnames: [a]\nrules: [a]\n", /data\.yaml:3: rules: expected a map from a view to the list/],
+    [
+      "train: i\nnames: [AR]\nviews: [A4C]\nrules: {PLAX: [AR]}\n",
+      /data\.yaml:4: rules\.PLAX: expected one of the views A4C, got PLAX/,
+    ],
+    [
+      "train: i\nnames: [AR]\nrules: {PLAX: [MR]}\n",
+      /rules\.PLAX: expected classes of `names` \(AR\), got MR/,
+    ],
+    [
+      "train: 3\nnames: [a]\n",
+      /data\.yaml:1: train: expected a folder, a \.txt list of images, an image, or a list of those/,
+    ],
     ["train: []\nnames: [a]\n", /data\.yaml:1: train: expected a folder/],
     ["names: [a]\n", /data\.yaml: expected at least one of train, val and test, got none/],
     [

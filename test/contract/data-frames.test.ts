@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +8,7 @@ import {
   fingerprint,
   labelPathOf,
   listFrames,
+  listImages,
   loadDataDescription,
   selectFraction,
 } from "../../src/data/index.js";
@@ -122,11 +123,49 @@ describe("listFrames", () => {
     );
   });
 
+  it("reads images that data.yaml names one by one", () => {
+    write(files);
+    write({ "some.yaml": yaml.replace("train/images", "[train/images/B.jpeg, train/images/deep]") });
+    const description = loadDataDescription(join(folder, "some.yaml"));
+    expect(listFrames(description, "train").map((frame) => frame.name)).toEqual([
+      "train/images/B.jpeg",
+      "train/images/deep/p1v1f1.webp",
+    ]);
+    expect(listImages(description, "train")).toEqual(
+      listFrames(description, "train").map((frame) => frame.imagePath),
+    );
+  });
+
+  it("stays inside `path`: lists, linked images, linked labels and linked folders that leave it", () => {
+    write(Object.fromEntries(Object.entries(files).map(([name, text]) => [`data/${name}`, text])));
+    write({ "outside/images/secret.jpg": "s", "outside/secret.txt": "0 0.5 0.5 0.1 0.1" });
+    const describeEntry = (entry: string) => {
+      write({ "data/data.yaml": yaml.replace("train/images", entry) });
+      return loadDataDescription(join(folder, "data/data.yaml"));
+    };
+    write({ "data/list.txt": "train/images/B.jpeg\n../outside/images/secret.jpg\n" });
+    expect(() => listFrames(describeEntry("list.txt"), "train")).toThrow(
+      /list\.txt:2: expected an image inside .*data, got \.\.\/outside\/images\/secret\.jpg; move/,
+    );
+    symlinkSync(join(folder, "outside/images"), join(folder, "data/linked"));
+    expect(() => describeEntry("linked")).toThrow(/train: expected a place inside .*data, got linked/);
+    symlinkSync(join(folder, "outside/images/secret.jpg"), join(folder, "data/train/images/link.jpg"));
+    expect(() => listFrames(describeEntry("train/images"), "train")).toThrow(
+      /expected an image inside .*data, got .*link\.jpg/,
+    );
+    rmSync(join(folder, "data/train/images/link.jpg"));
+    rmSync(join(folder, "data/train/labels/B.txt"));
+    symlinkSync(join(folder, "outside/secret.txt"), join(folder, "data/train/labels/B.txt"));
+    expect(() => listFrames(describeEntry("train/images"), "train")).toThrow(
+      /expected a label file inside .*data, got the link .*B\.txt/,
+    );
+  });
+
   it("names what is wrong", () => {
     write(files);
     const description = describeData();
     expect(() => listFrames(description, "val")).toThrow(
-      /valid.images: expected a folder of images or a \.txt list, got nothing/,
+      /valid.images: expected a folder of images, a \.txt list or an image, got nothing/,
     );
     expect(() => listFrames(description, "test")).toThrow(
       /data\.yaml: expected a `test` split, got only train, val/,

@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseLabel } from "../../src/data/index.js";
+import { formatLabel, type LabelFaultKind, parseLabel, scanLabel } from "../../src/data/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 
 const context = { file: "a.txt", classes: 4, views: 3 };
@@ -132,5 +133,85 @@ describe("label errors", () => {
       const line = ["1", ...Array<string>(views - 1).fill("0")].join(" ");
       expect(fault(`${box}\n${line}`, { views: 0 })).toContain("views: [A4C, PSAX, PLAX]");
     }
+  });
+});
+
+describe("scanLabel", () => {
+  it("goes on after a fault and keeps what can be read", () => {
+    const text = `9 0.5 0.5 0.1 0.1\n${box}\n1 2\n0 1 0\n1 0 0\n${polygon}`;
+    const { boxes, views, faults } = scanLabel(text, context);
+    expect(boxes.map(({ line, vertices }) => [line, vertices])).toEqual([
+      [2, 0],
+      [6, 4],
+    ]);
+    expect(views).toEqual([
+      { line: 4, index: 1, columns: 3 },
+      { line: 5, index: 0, columns: 3 },
+    ]);
+    expect(faults.map(({ line, kind }) => [line, kind])).toEqual([
+      [1, "class"],
+      [3, "syntax"],
+      [5, "view-repeated"],
+    ]);
+  });
+
+  const kinds: [string, LabelFaultKind][] = [
+    ["hello", "syntax"],
+    ["1 2 3", "syntax"],
+    ["0 a 0.5 0.1 0.1", "syntax"],
+    ["0 1e999 0.5 0.1 0.1", "syntax"],
+    ["4 0.5 0.5 0.1 0.1", "class"],
+    ["0 0.5 0.5 0.1 120", "box-range"],
+    ["0 0.5 0.5 0 0.1", "box-empty"],
+    ["0 0 0", "view-none"],
+    ["1 1 0", "view-ambiguous"],
+    ["0 1 0 0", "view-ambiguous"],
+    ["7", "view-ambiguous"],
+  ];
+  it.each(kinds)("calls `%s` %s", (text, kind) => {
+    expect(scanLabel(text, context).faults.map((fault) => fault.kind)).toEqual([kind]);
+  });
+
+  it("reads one-hot lines and indices where no views are declared", () => {
+    const { views, faults } = scanLabel("0 0 1\n2", { ...context, views: 0 });
+    expect(views).toEqual([
+      { line: 1, index: 2, columns: 3 },
+      { line: 2, index: 2, columns: null },
+    ]);
+    expect(faults.map((fault) => fault.kind)).toEqual(["view-undeclared", "view-undeclared"]);
+  });
+
+  it("marks boxes that reach over the edge, and keeps how far they do", () => {
+    const { boxes, faults } = scanLabel("0 0.95 0.5 0.2 0.1\n0 1.2 0.5 0.2 0.1\n0 0.9 0.5 0.2 0.1", context);
+    expect(boxes.map((found) => found.outOfRange)).toEqual([true, true, false]);
+    expect(boxes[1].cx).toBe(1.2);
+    expect(faults.map(({ line, kind }) => [line, kind])).toEqual([[2, "box-range"]]);
+  });
+
+  it("takes a polygon of very many vertices", () => {
+    const line = `0 ${"0.25 0.5 ".repeat(200_000)}0.75 0.75`;
+    expect(scanLabel(line, context).boxes[0]).toMatchObject({ cx: 0.5, w: 0.5, vertices: 200_001 });
+  });
+});
+
+describe("formatLabel", () => {
+  it("is read back as the same numbers", () => {
+    const share = fc.double({ min: 0.001, max: 0.999, noNaN: true });
+    const boxes = fc.array(
+      fc.record({ class: fc.integer({ min: 0, max: 3 }), cx: share, cy: share, w: share, h: share }),
+      { maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(boxes, fc.integer({ min: -1, max: 2 }), (given, view) => {
+        expect(parseLabel(formatLabel(given, view, 3), context)).toEqual({ boxes: given, view });
+      }),
+    );
+  });
+
+  it("has the form that docs/data.md names", () => {
+    const label = { class: 2, cx: 0.5, cy: 0.4, w: 0.2, h: 0.1 };
+    expect(formatLabel([label], 1, 3)).toBe("2 0.5 0.4 0.2 0.1\n\n0 1 0\n");
+    expect(formatLabel([label], -1, 3)).toBe("2 0.5 0.4 0.2 0.1\n");
+    expect(formatLabel([], -1, 3)).toBe("");
   });
 });
