@@ -118,6 +118,10 @@ export const trainConfigSchema = z.strictObject({
     .prefault({})
     .describe("augmentation of the training images; no flips, no change of hue"),
 
+  allowLeakage: z
+    .boolean()
+    .default(false)
+    .describe("train although the splits share patients, clips or images; every result carries the mark"),
   patience: count(0)
     .default(0)
     .describe("stop after this many epochs without a better fitness; 0: never (epochs)"),

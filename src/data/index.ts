@@ -4,4 +4,5 @@ export * from "./description.js";
 export * from "./frames.js";
 export * from "./image.js";
 export * from "./labels.js";
+export * from "./leakage.js";
 export * from "./loader.js";

@@ -8,7 +8,7 @@ import { buildDeployGraph } from "../models/index.js";
 import { readModelMetadata, serialise } from "../onnx/index.js";
 import { type DeviceName, Program } from "../runtime/index.js";
 import { type HostTensor, hostTensor, randomStream, sizeOf } from "../tensor/index.js";
-import { echoduetVersion, Predictor } from "../training/index.js";
+import { echoduetVersion, leakageMarkSchema, Predictor } from "../training/index.js";
 import { openTrainedModel } from "./trained-model.js";
 
 /** Key of our JSON text among an ONNX file's metadata. */
@@ -30,6 +30,8 @@ export const exportMetadataSchema = z.strictObject({
   outputs: z.record(z.string(), z.string()),
   /** Confidence of the best F1 on the validation split; null where it is not known. */
   confidence: z.number().nullable(),
+  /** What the training split shared with those that judged the model; null where that is not known. */
+  leakage: z.array(leakageMarkSchema).nullable().default(null),
   checkpoint: z.strictObject({ path: z.string(), sha256: z.string() }),
 });
 export type ExportMetadata = z.output<typeof exportMetadataSchema>;
@@ -90,6 +92,7 @@ export async function exportModel({
       [...graph.outputs.keys()].map((name) => [name, outputTexts[name as "views"]]),
     ),
     confidence: checkpoint?.metrics.confidence ?? null,
+    leakage: checkpoint?.trainedOn?.leakage ?? null,
     checkpoint: { path: weights.path, sha256: sha256File(weights.path) },
   };
   const bytes = serialise(graph, {

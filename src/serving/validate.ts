@@ -1,9 +1,22 @@
-import { FrameLoader, fingerprint, listFrames, loadDataDescription } from "../data/index.js";
+import {
+  FrameLoader,
+  type FrameRecord,
+  fingerprint,
+  listFrames,
+  loadDataDescription,
+} from "../data/index.js";
 import type { OperatingPoint } from "../detection/index.js";
 import { EchoDuetError } from "../errors.js";
 import { sha256File } from "../io/index.js";
 import type { DeviceName } from "../runtime/index.js";
-import { echoduetVersion, type Evaluation, evaluate, Predictor, type Speed } from "../training/index.js";
+import {
+  echoduetVersion,
+  type Evaluation,
+  evaluate,
+  type LeakageMark,
+  Predictor,
+  type Speed,
+} from "../training/index.js";
 import { openTrainedModel } from "./trained-model.js";
 
 export interface ValidateOptions {
@@ -33,6 +46,10 @@ export interface ValidationReport {
     readonly dataFingerprint: string;
     readonly split: string;
     readonly images: number;
+    /** Of these images, those of patients that the model was trained on; null where that is not known. */
+    readonly seenPatients: number | null;
+    /** What the model's training split shared with those that judged it; null where that is not known. */
+    readonly leakage: readonly LeakageMark[] | null;
     readonly version: string;
   };
   readonly detection:
@@ -90,6 +107,8 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
         dataFingerprint: fingerprint(frames),
         split: options.split,
         images: frames.length,
+        seenPatients: seenImages(frames, metadata?.trainedOn?.patients ?? null),
+        leakage: metadata?.trainedOn?.leakage ?? null,
         version: echoduetVersion,
       },
       detection: detection && {
@@ -102,6 +121,13 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
   } finally {
     await Promise.all([predictor.close(), loader.close()]);
   }
+}
+
+/** Images of patients among `patients`; null where no ids tell. */
+function seenImages(frames: readonly FrameRecord[], patients: readonly string[] | null): number | null {
+  if (patients === null || patients.length === 0) return null;
+  const seen = new Set(patients);
+  return frames.filter(({ patient }) => patient !== null && seen.has(patient)).length;
 }
 
 function viewScores(metrics: ViewScores): ViewScores {

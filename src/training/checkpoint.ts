@@ -4,6 +4,7 @@ import { EchoDuetError } from "../errors.js";
 import { encodeSafetensors, readSafetensors } from "../onnx/index.js";
 import type { HostTensor } from "../tensor/index.js";
 import { writeFileAtomically } from "../io/index.js";
+import { leakageMarkSchema } from "./leakage-gate.js";
 
 /** Version of the layout below; a reader refuses what is newer than it knows. */
 const formatVersion = 1;
@@ -29,6 +30,16 @@ export const checkpointMetadataSchema = z.strictObject({
   /** Batches processed over the whole run. */
   step: count,
   config: trainConfigSchema,
+  /** What the weights were trained on; null in checkpoints from before it was recorded. */
+  trainedOn: z
+    .strictObject({
+      fingerprint: z.string(),
+      leakage: z.array(leakageMarkSchema),
+      /** Ids by data.yaml's `groups`, sorted; empty where it has none. */
+      patients: z.array(z.string()),
+    })
+    .nullable()
+    .default(null),
   /** Latest validation; null where a metric has no value. */
   metrics: z.record(z.string(), z.number().nullable()),
   /** Lengths of the run's logs at this point, in bytes: resuming cuts them back to these. */

@@ -10,6 +10,7 @@ export {
   type Speed,
 } from "./evaluate.js";
 export { type LoggedEvent, readEvents, type TrainingEvent } from "./events.js";
+export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-gate.js";
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
 export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";

@@ -14,6 +14,7 @@ import {
   writeCheckpoint,
 } from "./checkpoint.js";
 import { AppendedLog, type CsvValue, formatCsvLine, formatEvent, type TrainingEvent } from "./events.js";
+import { leakageMarkSchema } from "./leakage-gate.js";
 import { acquireLock, tryLock } from "./run-lock.js";
 
 /** Names of the files of a run. */
@@ -39,7 +40,12 @@ export const runInfoSchema = z.strictObject({
   processor: z.string(),
   cores: z.int(),
   seed: z.int(),
-  data: z.strictObject({ path: z.string(), fingerprint: z.string() }),
+  data: z.strictObject({
+    path: z.string(),
+    fingerprint: z.string(),
+    /** What the training split shares with those that judge it; empty where nothing is shared. */
+    leakage: z.array(leakageMarkSchema).default([]),
+  }),
 });
 export type RunInfo = z.output<typeof runInfoSchema>;
 

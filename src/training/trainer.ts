@@ -10,6 +10,7 @@ import {
 import { EchoDuetError } from "../errors.js";
 import { createModel, type Model } from "../models/index.js";
 import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
+import { checkLeakage } from "./leakage-gate.js";
 import { RunDirectory } from "./run-directory.js";
 import { declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
@@ -41,7 +42,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
     echoduet: echoduetVersion,
     onnxruntime: onnxruntimeVersion,
     seed: resolved.seed,
-    data: { path: data.description.file, fingerprint: data.fingerprint },
+    data: { path: data.description.file, fingerprint: data.fingerprint, leakage: [...data.leakage] },
   });
   return runTraining({ run, data, model, start, checkpoint: null, options });
 }
@@ -75,7 +76,9 @@ function openData(config: TrainConfig): TrainingData {
   const description = loadDataDescription(config.data);
   const all = listFrames(description, "train");
   const train = config.fraction < 1 ? selectFraction(all, config.fraction, config.seed) : all;
-  return { description, train, val: listFrames(description, "val"), fingerprint: fingerprint(train) };
+  const val = listFrames(description, "val");
+  const leakage = checkLeakage({ description, train, val }, config.allowLeakage);
+  return { description, train, val, fingerprint: fingerprint(train), leakage };
 }
 
 function modelOf(config: TrainConfig, description: DataDescription): Model {

@@ -15,6 +15,7 @@ import type { Model } from "../models/index.js";
 import type { HostTensor } from "../tensor/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { evaluate, fitnessOf, headlineMetrics } from "./evaluate.js";
+import { describeMark, type LeakageMark } from "./leakage-gate.js";
 import { Predictor } from "./predictor.js";
 import { type ProgressListener, silentProgress } from "./progress.js";
 import type { RunDirectory } from "./run-directory.js";
@@ -37,6 +38,8 @@ export interface TrainResult {
   readonly bestFitness: number | null;
   /** Metrics of the latest validation. */
   readonly metrics: Readonly<Record<string, number | null>>;
+  /** What the training frames share with the validation and test splits: the metrics flatter by it. */
+  readonly leakage: readonly LeakageMark[];
 }
 
 /** The frames that a training reads. */
@@ -46,6 +49,8 @@ export interface TrainingData {
   readonly val: readonly FrameRecord[];
   /** Of the frames that are trained on. */
   readonly fingerprint: string;
+  /** What the training frames share with the validation and test splits. */
+  readonly leakage: readonly LeakageMark[];
 }
 
 /** What a training starts from. */
@@ -89,6 +94,7 @@ export class TrainingLoop {
   readonly #valLoader: FrameLoader;
   readonly #stepsPerEpoch: number;
   readonly #progress: ProgressListener;
+  readonly #patients: readonly string[];
   #state: TrainerState = { bestFitness: null, bestEpoch: null, lossSums: {}, images: 0 };
   #metrics: Record<string, number | null> = {};
   /** Epochs completed. */
@@ -99,6 +105,7 @@ export class TrainingLoop {
     const { config } = run;
     this.#training = training;
     this.#progress = options.progress ?? silentProgress;
+    this.#patients = patientsOf(data.train);
     this.#stepsPerEpoch = Math.ceil(data.train.length / config.batch);
     this.#session = new TrainingSession(model, config, start.tensors, this.#stepsPerEpoch);
     const loading = { cacheBytes: config.cacheBytes / 2, workers: config.workers };
@@ -108,12 +115,17 @@ export class TrainingLoop {
   }
 
   async run(): Promise<TrainResult> {
-    const { run, model, start, checkpoint } = this.#training;
+    const { run, data, model, start, checkpoint } = this.#training;
     const { step } = this.#session.counters;
     run.event({ type: "start", epoch: this.#epoch, step, resumed: checkpoint !== null, model: model.name });
     if (start.note !== null) {
       run.event({ type: "note", epoch: this.#epoch, step, message: start.note });
       this.#progress.onMessage(start.note);
+    }
+    for (const mark of data.leakage) {
+      const message = `leakage: ${describeMark(mark)}`;
+      run.event({ type: "note", epoch: this.#epoch, step, message });
+      this.#progress.onMessage(message);
     }
     let reason: TrainResult["reason"] = "completed";
     while (this.#epoch < run.config.epochs) {
@@ -125,7 +137,15 @@ export class TrainingLoop {
     }
     run.event({ type: "end", epoch: this.#epoch, step: this.#session.counters.step, reason });
     const { bestEpoch, bestFitness } = this.#state;
-    return { run: run.path, reason, epochs: this.#epoch, bestEpoch, bestFitness, metrics: this.#metrics };
+    return {
+      run: run.path,
+      reason,
+      epochs: this.#epoch,
+      bestEpoch,
+      bestFitness,
+      metrics: this.#metrics,
+      leakage: data.leakage,
+    };
   }
 
   async close(): Promise<void> {
@@ -297,6 +317,11 @@ export class TrainingLoop {
       epoch: this.#epoch,
       step,
       config: run.config,
+      trainedOn: {
+        fingerprint: data.fingerprint,
+        leakage: [...data.leakage],
+        patients: [...this.#patients],
+      },
       metrics: this.#metrics,
       state: { ...this.#state, updates, updatedAt, capacity },
     });
@@ -326,6 +351,11 @@ const metricNames = {
   detection: ["map50", "map50_95", "precision", "recall", "f1", "confidence"],
   classification: ["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"],
 } as const;
+
+/** The ids of the frames' patients, each once, sorted. */
+function patientsOf(frames: readonly FrameRecord[]): string[] {
+  return [...new Set(frames.flatMap(({ patient }) => (patient === null ? [] : [patient])))].sort();
+}
 
 function prefixed(
   prefix: string,

@@ -28,6 +28,19 @@ const metadata: NewCheckpointMetadata = {
   epoch: 2,
   step: 17,
   config: resolveTrainConfig({ data: "data.yaml", model: "joint-yolov5n" }, "test"),
+  trainedOn: {
+    fingerprint: "abc",
+    leakage: [
+      {
+        from: "train",
+        to: "val",
+        shared: { patient: 1, clip: 2, duplicate: 0 },
+        images: { patient: 3, clip: 2, duplicate: 0 },
+        of: 4,
+      },
+    ],
+    patients: ["p01", "p02"],
+  },
   metrics: { map50: 0.5, auroc: null },
   logs: { events: 100, metrics: 20 },
   state: { best: { fitness: 0.1 + 0.2, epoch: 1 }, lastStep: 16, weights: [1.98, 0.0198] },

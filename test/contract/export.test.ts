@@ -39,6 +39,7 @@ function checkpointOf(model: string): string {
     names,
     views,
     config,
+    trainedOn: null,
     metrics,
     ...progress,
   });

@@ -30,7 +30,7 @@ const origin = {
   echoduet: "0.1.0",
   onnxruntime: "1.30.0",
   seed: 7,
-  data: { path: "data.yaml", fingerprint: "abc" },
+  data: { path: "data.yaml", fingerprint: "abc", leakage: [] },
 };
 const create = (path = out) => RunDirectory.create(path, config, origin);
 const tensors = new Map([["w", fromNumbers("float32", [2], [1, 2])]]);
@@ -43,6 +43,7 @@ const save = (run: RunDirectory, step: number, which: "last" | "best" = "last") 
     epoch: 1,
     step,
     config: run.config,
+    trainedOn: null,
     metrics: {},
     state: {},
   });

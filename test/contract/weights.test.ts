@@ -129,6 +129,7 @@ describe("readWeights", () => {
       epoch: 1,
       step: 1,
       config,
+      trainedOn: null,
       metrics: {},
       logs: { events: 0, metrics: 0 },
       state: {},

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -173,6 +173,57 @@ describe("a training", () => {
   });
 });
 
+describe("data whose splits share a patient", () => {
+  const leaking = at("leaking");
+  const mark = { from: "train", to: "val", shared: { patient: 1, clip: 0, duplicate: 0 } };
+
+  beforeAll(() => {
+    cpSync(dirname(data), leaking, { recursive: true });
+    const patient = /^p\d+/.exec(readdirSync(join(leaking, "train", "images")).sort()[0])![0];
+    for (const [kind, extension] of [
+      ["images", "jpg"],
+      ["labels", "txt"],
+    ]) {
+      const [name] = readdirSync(join(leaking, "valid", kind)).sort();
+      const moved = join(leaking, "valid", kind, `${patient}v99f0000.${extension}`);
+      renameSync(join(leaking, "valid", kind, name), moved);
+    }
+  });
+
+  it("is refused, and nothing is made", async () => {
+    const args = words`train --config ${at("train.yaml")} --data ${join(leaking, "data.yaml")} --epochs 1 --out ${at("runs", "refused")}`;
+    const { code, stderr } = await runCli(args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/val shares 1 patient with train: at least 1 of its 4 images/);
+    expect(existsSync(at("runs", "refused"))).toBe(false);
+  });
+
+  it("marks every result of a training that allows it", async () => {
+    const out = at("runs", "leaking");
+    const yaml = join(leaking, "data.yaml");
+    const trained = await jsonOf<TrainResult>(
+      words`train --config ${at("train.yaml")} --data ${yaml} --epochs 1 --allow-leakage --out ${out}`,
+    );
+    expect(trained.leakage).toMatchObject([mark]);
+    expect(readRunInfo(out).data.leakage).toMatchObject([mark]);
+    const weights = join(out, "last.safetensors");
+    expect(readCheckpoint(weights).metadata.trainedOn!.leakage).toMatchObject([mark]);
+    expect(eventsOf(out, "note")).toMatchObject([
+      { message: expect.stringMatching(/^leakage: val shares 1 patient/) },
+    ]);
+    const scored = words`val --weights ${weights} --data ${yaml} --split val --threads 1`;
+    const { provenance } = await jsonOf<ValidationReport>(scored);
+    expect(provenance).toMatchObject({ seenPatients: 1, leakage: [mark] });
+    const { stdout } = await succeed(scored);
+    expect(stdout).toMatch(/^leakage: val shares 1 patient with train/m);
+    expect(stdout).toMatch(/^seen: 1 of 4 images are of patients that the model was trained on$/m);
+    const exported = await jsonOf<ExportResult>(
+      words`export --weights ${weights} --out ${at("leaking.onnx")}`,
+    );
+    expect(exported.metadata.leakage).toMatchObject([mark]);
+  });
+});
+
 describe("val --json", () => {
   it("prints scores with their provenance, in the documented shape", async () => {
     const report = await jsonOf<ValidationReport>(
@@ -186,6 +237,8 @@ describe("val --json", () => {
       dataFingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
       split: "test",
       images: 4,
+      seenPatients: 0,
+      leakage: [],
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
     });
     const { perClass, atValidationConfidence, ...whole } = report.detection!;

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { DeviceName } from "../../runtime/index.js";
 import { type ValidationReport, validate } from "../../serving/index.js";
+import { describeMark } from "../../training/index.js";
 import { deviceOption, jsonOption, parseCount, sizeOption, threadsOption } from "../options.js";
 
 interface ValOptions {
@@ -44,6 +45,12 @@ export function formatReport({ provenance, detection, classification, speed }: V
   const lines = [
     `${provenance.checkpoint} (sha256 ${provenance.checkpointSha256.slice(0, 12)}) on ${provenance.split} of ${provenance.data}: ${provenance.images} images`,
   ];
+  for (const mark of provenance.leakage ?? []) lines.push(`leakage: ${describeMark(mark)}`);
+  if (provenance.seenPatients) {
+    lines.push(
+      `seen: ${provenance.seenPatients} of ${provenance.images} images are of patients that the model was trained on`,
+    );
+  }
   if (detection) {
     lines.push(row("class", ["boxes", "precision", "recall", "F1", "mAP@.5", "mAP@.5:.95"]));
     lines.push(row("all", ["", ...points(detection), show(detection.map50), show(detection.map50_95)]));

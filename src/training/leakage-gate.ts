@@ -1,0 +1,100 @@
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import {
+  type DataDescription,
+  findLeakage,
+  identicalFiles,
+  identify,
+  type FrameRecord,
+  listImages,
+  type SplitLeakage,
+} from "../data/index.js";
+import { EchoDuetError } from "../errors.js";
+
+const count = z.int().min(0);
+const splitName = z.enum(["train", "val", "test"]);
+const counts = z.strictObject({ patient: count, clip: count, duplicate: count });
+
+/** The mark that a run on leaking data carries: how much two splits have in common. */
+export const leakageMarkSchema = z.strictObject({
+  from: splitName,
+  to: splitName,
+  /** Patients, clips and pairs of identical files that both splits hold. */
+  shared: counts,
+  /** Images of the split `to` that are touched by each. */
+  images: counts,
+  /** Images of the split `to` in all. */
+  of: count,
+});
+export type LeakageMark = z.output<typeof leakageMarkSchema>;
+
+type JudgedBy = "name" | "patient" | "video" | "imagePath";
+
+/** The images that a training could learn by heart: those it trains on, and those it is judged by. */
+interface Judged {
+  readonly description: DataDescription;
+  readonly train: readonly Pick<FrameRecord, JudgedBy>[];
+  readonly val: readonly Pick<FrameRecord, JudgedBy>[];
+}
+
+/**
+ * What the training split shares with the validation and the test split: patients and clips by data.yaml's
+ * `groups`, and files of the same bytes. (That two files show the same picture, the audit finds.)
+ * A test split that is declared but not there is left out.
+ * @throws EchoDuetError `data` where there is any and `allow` is false
+ */
+export function checkLeakage({ description, train, val }: Judged, allow: boolean): LeakageMark[] {
+  const test = testImages(description);
+  const files = [...train, ...val, ...test];
+  const found = findLeakage({ train, val, test }, identicalFiles(files));
+  const sizes = { train: train.length, val: val.length, test: test.length };
+  const marks = found
+    .filter(({ from }) => from === "train")
+    .map((leakage) => markOf(leakage, sizes[leakage.to]));
+  if (marks.length === 0 || allow) return marks;
+  throw new EchoDuetError(
+    "data",
+    `${description.file}: expected splits that share no patient, clip or image, got:\n${marks.map(describeMark).join("\n")}\n` +
+      "scores on them are scores on what was seen; make clean splits with `split DATA --by patient`, look with `audit DATA`, " +
+      "or give --allow-leakage, and every result will carry the mark",
+  );
+}
+
+/** The mark in words: `val shares 12 patients, 30 clips and 2 identical files with train: 148 of 148 images`. */
+export function describeMark({ from, to, shared, images, of }: LeakageMark): string {
+  const parts = [
+    many(shared.patient, "patient"),
+    many(shared.clip, "clip"),
+    many(shared.duplicate, "identical file"),
+  ].filter((part) => part !== null);
+  const touched = Math.max(images.patient, images.clip, images.duplicate);
+  return `${to} shares ${parts.join(", ")} with ${from}: at least ${touched} of its ${of} images`;
+}
+
+function many(count: number, noun: string): string | null {
+  return count === 0 ? null : `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The images of the test split; none where it is not declared or was never brought here. */
+function testImages(description: DataDescription): Pick<FrameRecord, JudgedBy>[] {
+  const entries = description.splits.test ?? [];
+  if (entries.length === 0 || !entries.every((entry) => existsSync(entry))) return [];
+  return listImages(description, "test").map((imagePath) => ({
+    ...identify(description, imagePath),
+    imagePath,
+  }));
+}
+
+function markOf({ from, to, patients, clips, duplicates, images }: SplitLeakage, of: number): LeakageMark {
+  return {
+    from,
+    to,
+    shared: { patient: patients.length, clip: clips.length, duplicate: duplicates.length },
+    images: {
+      patient: images.patient.length,
+      clip: images.clip.length,
+      duplicate: images.duplicate.length,
+    },
+    of,
+  };
+}
