@@ -2,6 +2,7 @@ import { EchoDuetError } from "../errors.js";
 import { type HostTensor, hostTensor, randomStream } from "../tensor/index.js";
 import type { FrameRecord } from "./frames.js";
 import { type InputSize, type Letterbox, type LetterboxedImage, toNetworkBox } from "./image.js";
+import type { LoadedImage, LoadTask } from "./loader-worker.js";
 import { WorkerPool } from "./worker-pool.js";
 
 /** One batch of B frames, ready for the network's input of H x W pixels. */
@@ -32,7 +33,7 @@ export interface FrameLoaderOptions {
 export class FrameLoader {
   readonly #frames: readonly FrameRecord[];
   readonly #size: InputSize;
-  readonly #pool: WorkerPool;
+  readonly #pool: WorkerPool<LoadTask, LoadedImage>;
   readonly #cacheLimit: number;
   // Frames stay once they are in: each epoch asks for every frame once, so evicting the oldest would make
   // a cache that is a little too small miss every time.
@@ -52,7 +53,7 @@ export class FrameLoader {
     this.#frames = frames;
     this.#size = { width: size.width, height: size.height };
     this.#cacheLimit = Math.floor(cacheBytes / (3 * size.width * size.height));
-    this.#pool = new WorkerPool(workers);
+    this.#pool = new WorkerPool(workers, "./loader-worker.js", "frame loader");
   }
 
   /** Milliseconds that `batch` has had to wait for images so far. */
@@ -119,7 +120,7 @@ export class FrameLoader {
   async #load(index: number): Promise<LetterboxedImage> {
     const cached = this.#cache.get(index);
     if (cached) return cached;
-    const image = await this.#pool.load(this.#frames[index].imagePath, this.#size);
+    const { image } = await this.#pool.run({ path: this.#frames[index].imagePath, size: this.#size });
     if (this.#cache.size < this.#cacheLimit) this.#cache.set(index, image);
     return image;
   }

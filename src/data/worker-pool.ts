@@ -2,34 +2,40 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { EchoDuetError } from "../errors.js";
-import type { InputSize, LetterboxedImage } from "./image.js";
-import type { LoadReply, LoadRequest } from "./worker-protocol.js";
+import type { WorkerReply, WorkerRequest } from "./worker-protocol.js";
 
-interface Waiting {
-  readonly resolve: (image: LetterboxedImage) => void;
+interface Waiting<Answer> {
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: EchoDuetError) => void;
 }
 
-/** Threads that decode and letterbox images, so that decoding goes on while the main thread computes. */
-export class WorkerPool {
-  readonly #workers: { readonly thread: Worker; readonly waiting: Map<number, Waiting> }[] = [];
+/** Threads that work on images (`answerTasks`), so that decoding goes on while the main thread computes. */
+export class WorkerPool<Task extends object, Answer extends object> {
+  readonly #workers: { readonly thread: Worker; readonly waiting: Map<number, Waiting<Answer>> }[] = [];
+  readonly #subject: string;
   #nextId = 0;
   #closed: EchoDuetError | null = null;
 
-  constructor(count: number) {
-    const file = workerFile();
+  /**
+   * @param count threads
+   * @param script the threads' program: a built file, by its path from this folder
+   * @param subject what errors are about
+   */
+  constructor(count: number, script: string, subject: string) {
+    this.#subject = subject;
+    const file = workerFile(script, subject);
     for (let i = 0; i < count; i++) {
       // Node's options of the main program, such as --input-type, need not fit a thread.
       const thread = new Worker(file, { execArgv: [] });
-      const waiting = new Map<number, Waiting>();
-      thread.on("message", (reply: LoadReply) => {
+      const waiting = new Map<number, Waiting<Answer>>();
+      thread.on("message", (reply: WorkerReply<Answer>) => {
         // A late answer must not release a thread whose end is awaited: the process would end first.
         if (this.#closed) return;
         const request = waiting.get(reply.id);
         waiting.delete(reply.id);
         if (waiting.size === 0) thread.unref();
-        if ("image" in reply) request?.resolve(reply.image);
-        else request?.reject(new EchoDuetError(reply.fault.code, reply.fault.message));
+        if ("fault" in reply) request?.reject(new EchoDuetError(reply.fault.code, reply.fault.message));
+        else request?.resolve(reply);
       });
       thread.on("error", (cause) => this.#fail(`failed: ${cause.message}`, cause));
       thread.on("exit", (code) => this.#fail(`stopped with code ${code}`));
@@ -39,15 +45,15 @@ export class WorkerPool {
     }
   }
 
-  /** The image at `path`, letterboxed by the thread with the least to do. */
-  load(path: string, size: InputSize): Promise<LetterboxedImage> {
+  /** The answer to a task, by the thread with the least to do; rejects with the error that the thread met. */
+  run(task: Task): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(this.#closed);
         return;
       }
       const least = this.#workers.reduce((a, b) => (b.waiting.size < a.waiting.size ? b : a));
-      const request: LoadRequest = { id: this.#nextId++, path, size };
+      const request: WorkerRequest<Task> = { ...task, id: this.#nextId++ };
       least.waiting.set(request.id, { resolve, reject });
       least.thread.ref();
       least.thread.postMessage(request);
@@ -61,7 +67,7 @@ export class WorkerPool {
   }
 
   #fail(what: string, cause?: unknown): void {
-    this.#closed ??= new EchoDuetError("runtime", `frame loader: a decoding thread ${what}`, { cause });
+    this.#closed ??= new EchoDuetError("runtime", `${this.#subject}: a decoding thread ${what}`, { cause });
     for (const { waiting } of this.#workers) {
       for (const { reject } of waiting.values()) reject(this.#closed);
       waiting.clear();
@@ -69,14 +75,14 @@ export class WorkerPool {
   }
 }
 
-/** The built worker: beside this file, or in dist/ when this file runs from its TypeScript source. */
-function workerFile(): URL {
-  const beside = new URL("./loader-worker.js", import.meta.url);
+/** A built worker: beside this file, or in dist/ when this file runs from its TypeScript source. */
+function workerFile(script: string, subject: string): URL {
+  const beside = new URL(script, import.meta.url);
   if (existsSync(fileURLToPath(beside))) return beside;
-  const built = new URL("../../dist/data/loader-worker.js", import.meta.url);
+  const built = new URL(script, new URL("../../dist/data/", import.meta.url));
   if (existsSync(fileURLToPath(built))) return built;
   throw new EchoDuetError(
     "runtime",
-    `frame loader: expected ${fileURLToPath(beside)} or ${fileURLToPath(built)}, got neither; run \`npm run build\``,
+    `${subject}: expected ${fileURLToPath(beside)} or ${fileURLToPath(built)}, got neither; run \`npm run build\``,
   );
 }

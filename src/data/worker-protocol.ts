@@ -1,14 +1,51 @@
-import type { ErrorCode } from "../errors.js";
-import type { InputSize, LetterboxedImage } from "./image.js";
+import { parentPort } from "node:worker_threads";
+import sharp from "sharp";
+import { EchoDuetError, type ErrorCode } from "../errors.js";
 
-/** What the loader asks of a worker: the image at `path`, letterboxed. */
-export interface LoadRequest {
-  readonly id: number;
-  readonly path: string;
-  readonly size: InputSize;
+/** A task on its way to a worker thread. */
+export type WorkerRequest<Task extends object> = Task & { readonly id: number };
+
+/** A worker's answer, or the error that it met. */
+export type WorkerReply<Answer extends object> = { readonly id: number } & (
+  | Answer
+  | { readonly fault: { readonly code: ErrorCode; readonly message: string } }
+);
+
+/** An answer with the buffers in it that are handed over, not copied. */
+export type WorkerAnswer<Answer extends object> = readonly [answer: Answer, transfer: ArrayBuffer[]];
+
+/**
+ * Makes this thread answer the tasks of a `WorkerPool`, one image at a time in the order of arrival; an error
+ * goes back as the task's answer.
+ * @throws EchoDuetError `runtime` where this is no worker thread
+ */
+export function answerTasks<Task extends object, Answer extends object>(
+  answer: (task: Task) => Promise<WorkerAnswer<Answer>>,
+): void {
+  const port = parentPort;
+  if (!port) throw new EchoDuetError("runtime", "image worker: expected to run as a worker thread");
+  // One image at a time and none kept: the processor belongs to the main thread, the images to their asker.
+  sharp.concurrency(1);
+  sharp.cache(false);
+  let last: Promise<void> = Promise.resolve();
+  port.on("message", (request: WorkerRequest<Task>) => {
+    last = last
+      .then(() => reply(request, answer))
+      .then(([message, transfer]) => port.postMessage(message, transfer));
+  });
 }
 
-/** A worker's answer; `image.data` is handed over, not copied. */
-export type LoadReply =
-  | { readonly id: number; readonly image: LetterboxedImage }
-  | { readonly id: number; readonly fault: { readonly code: ErrorCode; readonly message: string } };
+async function reply<Task extends object, Answer extends object>(
+  request: WorkerRequest<Task>,
+  answer: (task: Task) => Promise<WorkerAnswer<Answer>>,
+): Promise<readonly [WorkerReply<Answer>, ArrayBuffer[]]> {
+  const { id } = request;
+  try {
+    const [result, transfer] = await answer(request);
+    return [{ id, ...result }, transfer];
+  } catch (error) {
+    const code = error instanceof EchoDuetError ? error.code : "runtime";
+    const message = error instanceof Error ? error.message : String(error);
+    return [{ id, fault: { code, message } }, []];
+  }
+}
