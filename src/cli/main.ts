@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { echoduetVersion } from "../training/index.js";
+import { convertCommand } from "./commands/convert.js";
 import { demoCommand } from "./commands/demo.js";
 import { exportCommand } from "./commands/export.js";
 import { infoCommand } from "./commands/info.js";
@@ -16,7 +17,15 @@ const program = new Command("echoduet")
   .version(echoduetVersion)
   .showHelpAfterError("(--help tells the options)")
   .exitOverride();
-const commands = [trainCommand, valCommand, predictCommand, exportCommand, infoCommand, demoCommand];
+const commands = [
+  trainCommand,
+  valCommand,
+  predictCommand,
+  exportCommand,
+  infoCommand,
+  demoCommand,
+  convertCommand,
+];
 for (const command of commands) program.addCommand(command().exitOverride());
 
 try {
