@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { EchoDuetError } from "../../errors.js";
+import { type DecodedImage, decodeImage } from "../image.js";
+import { findTextAreas } from "./text-areas.js";
+
+/** Columns and rows of `ImageFacts.thumbnail`: six of each to a cell of the difference hash's 9 x 8 grid. */
+export const THUMBNAIL = { width: 54, height: 48 } as const;
+
+/** What one decoding of an image file says about it. */
+export interface ImageFacts {
+  /** Pixels as shown, EXIF orientation applied; 0 where the image cannot be decoded. */
+  readonly width: number;
+  readonly height: number;
+  /** Of the file's bytes, lower-case hexadecimal; empty where the file cannot be read. */
+  readonly sha256: string;
+  /** 64-bit difference hash; see `differenceHash`. */
+  readonly hash: bigint;
+  /** [48, 54] uint8 luminance 0..255, the whole picture averaged over cells whatever its shape. */
+  readonly thumbnail: Uint8Array;
+  /** Mean of 0.299 R + 0.587 G + 0.114 B, 0..255. */
+  readonly meanLuminance: number;
+  /** Share 0..1 of the pixels that are clearly coloured: colour Doppler, its scale, and coloured marks. */
+  readonly colouredShare: number;
+  /** [x, y, w, h] in pixels of each line of burnt-in text, from the top; see `findTextAreas`. */
+  readonly textAreas: readonly (readonly number[])[];
+  /** Why the image cannot be decoded, null where it can; all else but `sha256` is then zero or empty. */
+  readonly fault: string | null;
+}
+
+/** Largest minus smallest of R, G, B from which a pixel is coloured: above the tint of tinted grey maps. */
+const COLOURED = 60;
+/** Levels of luminance by which a cell must outshine its neighbour: above the noise of compressed black. */
+const BRIGHTER = 1;
+
+/** The facts of one image file; one that cannot be decoded has its `fault`. */
+export async function measureImage(path: string): Promise<ImageFacts> {
+  const sha256 = fileSha256(path);
+  try {
+    return { ...measurePixels(await decodeImage(path)), sha256, fault: null };
+  } catch (error) {
+    if (!(error instanceof EchoDuetError)) throw error;
+    return { ...nothing(), sha256, fault: error.message };
+  }
+}
+
+function fileSha256(path: string): string {
+  try {
+    return createHash("sha256").update(readFileSync(path)).digest("hex");
+  } catch {
+    // Decoding says what is wrong with the file.
+    return "";
+  }
+}
+
+function nothing(): Omit<ImageFacts, "sha256" | "fault"> {
+  return {
+    width: 0,
+    height: 0,
+    hash: 0n,
+    thumbnail: new Uint8Array(THUMBNAIL.width * THUMBNAIL.height),
+    meanLuminance: 0,
+    colouredShare: 0,
+    textAreas: [],
+  };
+}
+
+/** The facts that the decoded pixels hold. */
+export function measurePixels(image: DecodedImage): Omit<ImageFacts, "sha256" | "fault"> {
+  const { width, height } = image;
+  const { luminance, sum, coloured } = toLuminance(image);
+  const thumbnail = shrink(luminance, width, height);
+  return {
+    width,
+    height,
+    hash: differenceHash(thumbnail),
+    thumbnail,
+    meanLuminance: sum / (width * height),
+    colouredShare: coloured / (width * height),
+    textAreas: findTextAreas(luminance, width, height),
+  };
+}
+
+/** One pass over the pixels: luminance [height, width], its sum, and the count of coloured pixels. */
+function toLuminance({ data, width, height }: DecodedImage): {
+  luminance: Uint8Array;
+  sum: number;
+  coloured: number;
+} {
+  const luminance = new Uint8Array(width * height);
+  let sum = 0;
+  let coloured = 0;
+  for (let to = 0, from = 0; to < luminance.length; to++, from += 3) {
+    const red = data[from];
+    const green = data[from + 1];
+    const blue = data[from + 2];
+    // 0.299, 0.587, 0.114 in 1/256.
+    const value = (77 * red + 150 * green + 29 * blue + 128) >> 8;
+    luminance[to] = value;
+    sum += value;
+    const high = red > green ? (red > blue ? red : blue) : green > blue ? green : blue;
+    const low = red < green ? (red < blue ? red : blue) : green < blue ? green : blue;
+    if (high - low >= COLOURED) coloured++;
+  }
+  return { luminance, sum, coloured };
+}
+
+/** The picture averaged over the cells of the thumbnail; a cell of a smaller picture is one pixel. */
+function shrink(luminance: Uint8Array, width: number, height: number): Uint8Array {
+  const columns = edges(width, THUMBNAIL.width);
+  const rows = edges(height, THUMBNAIL.height);
+  const out = new Uint8Array(THUMBNAIL.width * THUMBNAIL.height);
+  const sums = new Float64Array(THUMBNAIL.width);
+  for (let row = 0; row < THUMBNAIL.height; row++) {
+    const [top, bottom] = rows[row];
+    sums.fill(0);
+    for (let y = top; y < bottom; y++) {
+      for (let column = 0; column < columns.length; column++) {
+        const [left, right] = columns[column];
+        let sum = 0;
+        for (let at = y * width + left; at < y * width + right; at++) sum += luminance[at];
+        sums[column] += sum;
+      }
+    }
+    for (let column = 0; column < columns.length; column++) {
+      const [left, right] = columns[column];
+      out[row * THUMBNAIL.width + column] = Math.round(sums[column] / ((right - left) * (bottom - top)));
+    }
+  }
+  return out;
+}
+
+/** First and behind-last source sample of each of `count` cells. */
+function edges(length: number, count: number): (readonly [number, number])[] {
+  return Array.from({ length: count }, (_, i) => {
+    const first = Math.floor((i * length) / count);
+    return [first, Math.max(first + 1, Math.floor(((i + 1) * length) / count))] as const;
+  });
+}
+
+/**
+ * Difference hash of a thumbnail: on its 9 x 8 grid of means, row by row from the top left, the bit (highest
+ * first) is 1 where a cell outshines its right neighbour. Alike pictures differ in few bits, whatever their
+ * scale, brightness and compression.
+ */
+export function differenceHash(thumbnail: Uint8Array): bigint {
+  const side = THUMBNAIL.width / 9;
+  const words = [0, 0];
+  for (let row = 0, bit = 0; row < 8; row++) {
+    let left = cellSum(thumbnail, 0, row, side);
+    for (let column = 1; column < 9; column++, bit++) {
+      const right = cellSum(thumbnail, column, row, side);
+      if (left - right > BRIGHTER * side * side) words[bit >> 5] |= 1 << (31 - (bit & 31));
+      left = right;
+    }
+  }
+  return (BigInt(words[0] >>> 0) << 32n) | BigInt(words[1] >>> 0);
+}
+
+function cellSum(thumbnail: Uint8Array, column: number, row: number, side: number): number {
+  let sum = 0;
+  for (let y = row * side; y < (row + 1) * side; y++) {
+    for (let x = column * side; x < (column + 1) * side; x++) sum += thumbnail[y * THUMBNAIL.width + x];
+  }
+  return sum;
+}
