@@ -120,7 +120,7 @@ function distinct<T extends { path: string }>(
     const value = keyOf(entry);
     const earlier = first.get(value);
     if (earlier !== undefined) {
-      const message = `expected a ${what} of its own, got ${shorten(String(value))}, which ${earlier} has`;
+      const message = `expected an own ${what}, got ${shorten(String(value))}, which ${earlier} has`;
       throw new EchoDuetError("data", `${file}: ${entry.path}: ${message}`);
     }
     first.set(value, entry.path);
