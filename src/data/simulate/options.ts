@@ -10,8 +10,10 @@ export interface SimulationOptions {
   /** Default 6: one clip of every pair of view and valve. */
   clipsPerPatient?: number;
   seed: number;
-  /** Size of the pictures in pixels, default 400 x 300. */
-  size?: { width: number; height: number };
+  /** Size of the pictures in pixels, default 400 x 300; "machine": that of each patient's scanner. */
+  size?: { width: number; height: number } | "machine";
+  /** 0 (default) plain jets among calm flow .. 1 up to faint, noisy and occluded ones; drawn for each clip. */
+  difficulty?: number;
   /** Shares of the patients, default 0.7, 0.15, 0.15. */
   splits?: { train: number; valid: number; test: number };
 }
@@ -26,7 +28,8 @@ export interface ResolvedSimulation {
   framesPerClip: number;
   clipsPerPatient: number;
   seed: number;
-  size: { width: number; height: number };
+  size: { width: number; height: number } | "machine";
+  difficulty: number;
   splits: Record<Split, number>;
 }
 
@@ -40,7 +43,8 @@ export function resolveOptions(options: SimulationOptions): ResolvedSimulation {
     framesPerClip: options.framesPerClip ?? 4,
     clipsPerPatient: options.clipsPerPatient ?? 6,
     seed: options.seed,
-    size: { width: options.size?.width ?? 400, height: options.size?.height ?? 300 },
+    size: options.size ?? { width: 400, height: 300 },
+    difficulty: options.difficulty ?? 0,
     splits: {
       train: options.splits?.train ?? 0.7,
       valid: options.splits?.valid ?? 0.15,
@@ -51,8 +55,11 @@ export function resolveOptions(options: SimulationOptions): ResolvedSimulation {
   whole("framesPerClip", resolved.framesPerClip, 1, 9999);
   whole("clipsPerPatient", resolved.clipsPerPatient, 1, 99);
   whole("seed", resolved.seed, 0, Number.MAX_SAFE_INTEGER);
-  whole("size.width", resolved.size.width, 64, 4096);
-  whole("size.height", resolved.size.height, 64, 4096);
+  if (resolved.size !== "machine") {
+    whole("size.width", resolved.size.width, 64, 4096);
+    whole("size.height", resolved.size.height, 64, 4096);
+  }
+  share("difficulty", resolved.difficulty);
   checkShares(resolved.splits);
   return resolved;
 }
@@ -63,6 +70,11 @@ function whole(name: string, value: number, low: number, high: number): void {
     "config",
     `simulate: ${name} expects a whole number from ${low} to ${high}, got ${value}`,
   );
+}
+
+function share(name: string, value: number): void {
+  if (value >= 0 && value <= 1) return;
+  throw new EchoDuetError("config", `simulate: ${name} expects a number from 0 to 1, got ${value}`);
 }
 
 function checkShares(shares: Record<Split, number>): void {

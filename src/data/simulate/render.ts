@@ -1,7 +1,20 @@
-import { type Anatomy, buildAnatomy, type Valve, type View } from "./anatomy.js";
-import { JET, jetField, LAMINAR_FLOW, laminarFlow, NO_FLOW, velocityColour } from "./doppler.js";
-import { cell, type NoiseBank, smoothNoise, speckle } from "./noise.js";
-import { drawColourBar, drawColourBoxOutline, drawTicks } from "./overlay.js";
+import type { Anatomy, Valve, View } from "./anatomy.js";
+import {
+  type FlowField,
+  JET,
+  type Jet,
+  jetCore,
+  LAMINAR_FLOW,
+  laminarFlow,
+  NO_FLOW,
+  placeJet,
+  strayFlow,
+} from "./doppler.js";
+import { type Beam, echoTracer } from "./echo.js";
+import { buildAnatomy } from "./heart.js";
+import { colourTable, SPEEDS } from "./machines.js";
+import { type NoiseBank, smoothNoise } from "./noise.js";
+import { drawOverlay } from "./overlay.js";
 import {
   BEAMS,
   beamAngle,
@@ -11,8 +24,9 @@ import {
   rowRadius,
   type SectorMap,
 } from "./sector.js";
-import { cavityDistance, type Distance, strokesEcho } from "./shapes.js";
+import type { Point } from "./shapes.js";
 import type { ClipLook, FramePose, PatientLook } from "./variation.js";
+import { unwarp, warp } from "./warp.js";
 
 /** All that one frame shows. */
 export interface Scene {
@@ -23,20 +37,24 @@ export interface Scene {
   frame: FramePose;
 }
 
-/** A rendered frame and its label: the box around the jet's pixels, [x1, y1, x2, y2] with x2, y2 exclusive. */
+/** Pixels [x1, y1, x2, y2], x2 and y2 exclusive. */
+export type PixelBox = [number, number, number, number];
+
+/** A rendered frame and its truth. */
 export interface RenderedFrame {
   picture: RgbPicture;
-  box: [number, number, number, number];
+  /** The label: box around the leaking valve's leaflets and the turbulent core of its jet. */
+  box: PixelBox;
+  /** Box around the pixels of the core alone. */
+  jetBox: PixelBox;
 }
 
-/** Largest displacement of the anatomy by its warping, depth units. */
-const WARP = 0.02;
-/** Echo amplitude of blood, about 48 dB under the brightest tissue. */
-const BLOOD = 0.004;
+/** Grey level above which a scanner shows tissue and not flow. */
+const TISSUE_FIRST = 105;
 
 /** Echo and flow on the polar grid [ROWS, BEAMS] of the scanner, before scan conversion. */
 interface PolarFrame {
-  echo: Float32Array;
+  grey: Float32Array;
   flow: Uint8Array;
   velocity: Float32Array;
 }
@@ -44,171 +62,215 @@ interface PolarFrame {
 /** Renders one frame: echo and Doppler on the polar grid, scan conversion, then the scanner's overlay. */
 export function renderFrame(bank: NoiseBank, map: SectorMap, scene: Scene): RenderedFrame {
   const anatomy = buildAnatomy(scene.view, scene.frame.cycle, scene.patient.proportions);
-  const pose = inversePose(scene.clip, scene.frame);
-  const window = colourWindow(anatomy, scene);
-  const polar = renderPolar(bank, scene, anatomy, pose, window);
-  const rendered = scanConvert(map, polar, scene.patient);
-  drawColourBoxOutline(rendered.picture, map, window);
-  if (scene.patient.ticks) drawTicks(rendered.picture, map);
-  if (scene.patient.colourBar) drawColourBar(rendered.picture);
-  return rendered;
+  const jet = placeJet(anatomy.leaks[scene.valve]!, scene.clip, scene.frame);
+  const window = colourWindow(jet, bank, scene);
+  const polar = renderPolar(bank, scene, { anatomy, jet, window });
+  for (let pass = 0; pass < scene.patient.machine.smoothing; pass++) smoothAcross(polar.grey);
+  const { picture, jetBox } = scanConvert(map, polar, scene.patient);
+  drawOverlay(picture, map, window, scene);
+  return { picture, jetBox, box: labelBox(jetBox, anatomy, map, { bank, scene }) };
 }
 
-/** Similarity from the sector's coordinates to the anatomy's. */
-interface Pose {
-  u: number;
-  v: number;
-  cos: number;
-  sin: number;
-}
-
-/** Undoes the clip's shift, rotation and scale about (0, 0.5), and the frame's drift. */
-function inversePose(clip: ClipLook, frame: FramePose): Pose {
-  return {
-    u: clip.shift[0] + frame.drift[0],
-    v: 0.5 + clip.shift[1] + frame.drift[1],
-    cos: Math.cos(clip.rotation) / clip.scale,
-    sin: Math.sin(clip.rotation) / clip.scale,
-  };
-}
-
-/** The clip's colour box around the jet: a window of angles and radii. */
-function colourWindow(anatomy: Anatomy, scene: Scene): PolarWindow {
-  const { clip, patient } = scene;
-  const jet = anatomy.jets[scene.valve]!;
-  const reach = clip.jetLength / 2;
-  const au = jet.orifice[0] + jet.direction[0] * reach;
-  const av = jet.orifice[1] + jet.direction[1] * reach - 0.5;
+/** A place of the anatomy in the sector's coordinates: unwarped, the clip's scale and rotation about (0, 0.5), its shift. */
+function toSector(place: Point, bank: NoiseBank, { clip, frame }: Scene): Point {
+  const [u, v] = unwarp(bank, clip.offset[0], place);
   const cos = Math.cos(clip.rotation) * clip.scale;
   const sin = Math.sin(clip.rotation) * clip.scale;
-  const u = au * cos - av * sin + clip.shift[0];
-  const v = 0.5 + au * sin + av * cos + clip.shift[1];
-  const angle = Math.atan2(u, v);
-  const radius = Math.hypot(u, v);
-  const halfDepth = clip.jetLength * 0.6 + clip.colourMargin;
+  const dv = v - 0.5;
+  return [
+    u * cos - dv * sin + clip.shift[0] + frame.drift[0],
+    0.5 + u * sin + dv * cos + clip.shift[1] + frame.drift[1],
+  ];
+}
+
+/** The clip's colour box: around the jet at its largest, by the clip's margins. */
+function colourWindow(jet: Jet, bank: NoiseBank, scene: Scene): PolarWindow {
+  const { clip, patient } = scene;
+  const still = { ...scene, frame: { ...scene.frame, drift: [0, 0] as const } };
+  const corners = [0, clip.jetLength].flatMap((along) =>
+    [-0.6, 0.6].map((side) =>
+      toSector(
+        [
+          jet.origin[0] + along * jet.cos - side * clip.jetWidth * jet.sin,
+          jet.origin[1] + along * jet.sin + side * clip.jetWidth * jet.cos,
+        ],
+        bank,
+        still,
+      ),
+    ),
+  );
+  const angles = corners.map(([u, v]) => Math.atan2(u, v));
+  const radii = corners.map(([u, v]) => Math.hypot(u, v));
+  const [left, right, up, down] = clip.boxMargins;
   return {
-    angleFrom: Math.max(-patient.halfAngle, angle - clip.colourHalfAngle),
-    angleTo: Math.min(patient.halfAngle, angle + clip.colourHalfAngle),
-    radiusFrom: Math.max(patient.nearRadius + 0.05, radius - halfDepth),
-    radiusTo: Math.min(0.99, radius + halfDepth),
+    angleFrom: Math.max(-patient.halfAngle, Math.min(...angles) - left),
+    angleTo: Math.min(patient.halfAngle, Math.max(...angles) + right),
+    radiusFrom: Math.max(patient.nearRadius + 0.02, Math.min(...radii) - up),
+    radiusTo: Math.min(0.985, Math.max(...radii) + down),
   };
 }
 
 function renderPolar(
   bank: NoiseBank,
   scene: Scene,
-  anatomy: Anatomy,
-  pose: Pose,
-  window: PolarWindow,
+  { anatomy, jet, window }: { anatomy: Anatomy; jet: Jet; window: PolarWindow },
 ): PolarFrame {
   const { patient, clip, frame } = scene;
-  const size = ROWS * BEAMS;
   const out = {
-    echo: new Float32Array(size),
-    flow: new Uint8Array(size),
-    velocity: new Float32Array(size),
+    grey: new Float32Array(ROWS * BEAMS),
+    flow: new Uint8Array(ROWS * BEAMS),
+    velocity: new Float32Array(ROWS * BEAMS),
   };
-  const haze = Float64Array.from(
-    { length: ROWS },
-    (_, row) => 0.25 * Math.exp(-(rowRadius(row, patient.nearRadius) - patient.nearRadius) / 0.025),
-  );
-  const warpAt = clip.offset[0] + 0.5;
-  const cavities = anatomy.cavities.map(cavityDistance);
-  const reflect = reflectivity(anatomy, bank, scene);
-  const jet = jetField(bank, anatomy, scene.valve, clip, frame);
-  for (let beam = 0; beam < BEAMS; beam++) {
-    const angle = beamAngle(beam, patient.halfAngle);
-    const [beamU, beamV] = [Math.sin(angle), Math.cos(angle)];
-    const beamGain = 6 * smoothNoise(bank, beam / 13 + clip.offset[0], clip.offset[1]);
-    const inWindow = angle > window.angleFrom && angle < window.angleTo;
+  const trace = echoTracer(bank, { anatomy, patient, clip, frame });
+  const core = jetCore(bank, jet, scene.valve, clip, frame);
+  const laminar = laminarFlow(bank, anatomy, jet, clip, frame);
+  const stray = strayFlow(bank, clip, frame);
+  const depth = new Float64Array(ROWS);
+  const grey = new Float64Array(ROWS);
+  const beam = emptyBeam();
+  for (let b = 0; b < BEAMS; b++) {
+    aim(beam, b, bank, scene);
+    trace(beam, depth, grey);
+    const inWindow = beam.angle > window.angleFrom && beam.angle < window.angleTo;
     for (let row = 0; row < ROWS; row++) {
+      const i = row * BEAMS + b;
+      out.grey[i] = grey[row]!;
+      if (!inWindow) continue;
       const radius = rowRadius(row, patient.nearRadius);
-      const [du, dv] = [radius * beamU - pose.u, radius * beamV - pose.v];
-      const plainU = du * pose.cos + dv * pose.sin;
-      const plainV = 0.5 + dv * pose.cos - du * pose.sin;
-      // Low-frequency warping: no heart is made of ellipses.
-      const u = plainU + WARP * smoothNoise(bank, plainU * 6 + warpAt, plainV * 6);
-      const v = plainV + WARP * smoothNoise(bank, plainV * 6, plainU * 6 + warpAt);
-      const i = row * BEAMS + beam;
-      const depth = cavityDepth(cavities, u, v);
-      const grain = speckle(
-        bank,
-        cell(row + clip.offset[0], beam + clip.offset[1]),
-        cell(row + frame.offset[0], beam + frame.offset[1]),
-        0.6,
-      );
-      const decibel = 20 * Math.log10((reflect(u, v, depth) + haze[row]!) * grain + 1e-5);
-      const gain = patient.gain + beamGain - patient.depthLoss * (radius - 0.4);
-      out.echo[i] = 255 * Math.min(1, Math.max(0, (decibel + gain) / patient.dynamicRange + 1));
-      const velocity = jet(u, v, beamU, beamV);
-      if (!Number.isNaN(velocity)) {
-        out.flow[i] = JET;
-        out.velocity[i] = velocity;
-      } else if (inWindow && depth < -0.008 && radius > window.radiusFrom && radius < window.radiusTo) {
-        const slow = laminarFlow(bank, clip, frame, u, v);
-        out.flow[i] = Number.isNaN(slow) ? NO_FLOW : LAMINAR_FLOW;
-        out.velocity[i] = slow;
+      if (radius < window.radiusFrom || radius > window.radiusTo) continue;
+      const streak = smoothNoise(bank, b / 6 + frame.offset[0], row / 1.8 + frame.offset[1]);
+      const at = [beam.u[row]!, beam.v[row]!, beam.directionU, beam.directionV, streak] as const;
+      let velocity = core(...at);
+      let kind = JET;
+      if (Number.isNaN(velocity)) {
+        kind = LAMINAR_FLOW;
+        velocity = quietFlow(depth[row]! + 0.006 * streak, grey[row]!, laminar, stray, at);
       }
+      if (Number.isNaN(velocity)) continue;
+      out.flow[i] = kind;
+      out.velocity[i] = velocity;
     }
   }
   return out;
 }
 
-/** Distance to the nearest cavity's border, negative in blood. */
-function cavityDepth(cavities: readonly Distance[], u: number, v: number): number {
-  let nearest = Number.POSITIVE_INFINITY;
-  for (const distance of cavities) nearest = Math.min(nearest, distance(u, v));
-  return nearest;
+/** Flow outside the core: laminar in blood, stray colour in tissue, and none where tissue is bright. */
+function quietFlow(
+  depth: number,
+  grey: number,
+  laminar: FlowField,
+  stray: FlowField,
+  at: Readonly<Parameters<FlowField>>,
+): number {
+  if (grey > TISSUE_FIRST) return Number.NaN;
+  return depth < 0.004 ? laminar(...at) : stray(...at);
 }
 
-/** Echo amplitude 0..1 of a place, given its signed distance to blood: dark blood, bright walls and strokes. */
-function reflectivity(anatomy: Anatomy, bank: NoiseBank, scene: Scene) {
-  const strokes = strokesEcho(anatomy.strokes);
-  const { wall } = anatomy;
-  const { background } = scene.patient;
-  const [ou, ov] = scene.clip.offset;
-  return (u: number, v: number, depth: number): number => {
-    const bright = strokes(u, v);
-    if (depth <= -0.012 && bright === 0) return BLOOD;
-    const patches = Math.exp(1.3 * smoothNoise(bank, u * 6 + ov, v * 9 + ou));
-    let tissue = BLOOD;
-    if (depth > -0.012) {
-      const layer = depth / wall.thickness;
-      const solid = (background + wall.brightness * Math.exp(-layer * layer)) * patches;
-      tissue += solid * Math.min(1, Math.max(0, (depth + 0.012) / 0.02));
-    }
-    return bright > 0 ? Math.max(tissue, bright * Math.sqrt(patches)) : tissue;
+function emptyBeam(): Beam {
+  return {
+    index: 0,
+    angle: 0,
+    u: new Float64Array(ROWS),
+    v: new Float64Array(ROWS),
+    directionU: 0,
+    directionV: 1,
   };
 }
 
+/** Points `beam` at number `index`: undoes the clip's pose and the warping that makes no two hearts alike. */
+function aim(beam: Beam, index: number, bank: NoiseBank, { patient, clip, frame }: Scene): void {
+  const angle = beamAngle(index, patient.halfAngle);
+  const cos = Math.cos(clip.rotation) / clip.scale;
+  const sin = Math.sin(clip.rotation) / clip.scale;
+  const [beamU, beamV] = [Math.sin(angle), Math.cos(angle)];
+  beam.index = index;
+  beam.angle = angle;
+  beam.directionU = (beamU * cos + beamV * sin) * clip.scale;
+  beam.directionV = (beamV * cos - beamU * sin) * clip.scale;
+  for (let row = 0; row < ROWS; row++) {
+    const radius = rowRadius(row, patient.nearRadius);
+    const du = radius * beamU - clip.shift[0] - frame.drift[0];
+    const dv = radius * beamV - 0.5 - clip.shift[1] - frame.drift[1];
+    const u = du * cos + dv * sin;
+    const v = 0.5 + dv * cos - du * sin;
+    const displacement = warp(bank, clip.offset[0], u, v);
+    beam.u[row] = u + displacement[0];
+    beam.v[row] = v + displacement[1];
+  }
+}
+
+/** A [1 2 1] / 4 pass along the beams' axis, as scanners smooth their pictures. */
+function smoothAcross(grey: Float32Array): void {
+  for (let row = 0; row < ROWS; row++) {
+    let before = grey[row * BEAMS]!;
+    for (let i = row * BEAMS + 1; i < row * BEAMS + BEAMS - 1; i++) {
+      const here = grey[i]!;
+      grey[i] = (before + 2 * here + grey[i + 1]!) / 4;
+      before = here;
+    }
+  }
+}
+
 /** Bilinear for the echo; nearest for colour, which shows the scanner's coarse cells as the real thing does. */
-function scanConvert(map: SectorMap, polar: PolarFrame, patient: PatientLook): RenderedFrame {
+function scanConvert(
+  map: SectorMap,
+  polar: PolarFrame,
+  { machine }: PatientLook,
+): { picture: RgbPicture; jetBox: PixelBox } {
   const { width, height } = map;
   const data = new Uint8Array(width * height * 3);
-  const box: [number, number, number, number] = [width, height, 0, 0];
+  const jetBox: PixelBox = [width, height, 0, 0];
+  const table = colourTable(machine.map);
+  const [red, green, blue] = machine.tint;
   for (let pixel = 0; pixel < width * height; pixel++) {
     const row = map.row[pixel]!;
     if (row < 0) continue;
     const beam = map.beam[pixel]!;
     const nearest = Math.round(row) * BEAMS + Math.round(beam);
-    if (polar.flow[nearest] !== NO_FLOW) {
-      data.set(velocityColour(polar.velocity[nearest]!), pixel * 3);
-      if (polar.flow[nearest] === JET) growBox(box, pixel % width, Math.floor(pixel / width));
+    const flow = polar.flow[nearest]!;
+    const to = pixel * 3;
+    if (flow !== NO_FLOW) {
+      const from = Math.round((polar.velocity[nearest]! + 1) * SPEEDS) * 3;
+      data[to] = table[from]!;
+      data[to + 1] = table[from + 1]!;
+      data[to + 2] = table[from + 2]!;
+      if (flow === JET) {
+        data[to + 1] = Math.min(255, data[to + 1]! + machine.map.variance * ((nearest % 5) / 5));
+        growBox(jetBox, pixel % width, Math.floor(pixel / width));
+      }
       continue;
     }
-    const grey = interpolate(polar.echo, row, beam);
-    data[pixel * 3] = grey * patient.tint[0];
-    data[pixel * 3 + 1] = grey * 0.98;
-    data[pixel * 3 + 2] = Math.min(255, grey * patient.tint[1]);
+    const grey = interpolate(polar.grey, row, beam);
+    data[to] = Math.min(255, grey * red);
+    data[to + 1] = Math.min(255, grey * green);
+    data[to + 2] = Math.min(255, grey * blue);
   }
-  return { picture: { width, height, data }, box };
+  return { picture: { width, height, data }, jetBox };
 }
 
-function growBox(box: [number, number, number, number], x: number, y: number): void {
+function growBox(box: PixelBox, x: number, y: number): void {
   if (x < box[0]) box[0] = x;
   if (y < box[1]) box[1] = y;
   if (x >= box[2]) box[2] = x + 1;
   if (y >= box[3]) box[3] = y + 1;
+}
+
+/** The box around the core, the valve's hinges and its region, within the picture. */
+function labelBox(
+  jetBox: PixelBox,
+  anatomy: Anatomy,
+  map: SectorMap,
+  { bank, scene }: { bank: NoiseBank; scene: Scene },
+): PixelBox {
+  const box: PixelBox = [...jetBox];
+  const { hinges, region } = anatomy.leaks[scene.valve]!;
+  for (const place of [...hinges, ...region]) {
+    const [u, v] = toSector(place, bank, scene);
+    const x = Math.floor(map.apex[0] + u * map.pixelsPerDepth);
+    const y = Math.floor(map.apex[1] + v * map.pixelsPerDepth);
+    growBox(box, Math.min(map.width - 1, Math.max(0, x)), Math.min(map.height - 1, Math.max(0, y)));
+  }
+  return box;
 }
 
 function interpolate(grid: Float32Array, row: number, beam: number): number {

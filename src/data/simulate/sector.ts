@@ -1,8 +1,8 @@
 import type { PatientLook } from "./variation.js";
 
 /** Samples along a beam and beams of the scanner's polar grid. */
-export const ROWS = 240;
-export const BEAMS = 144;
+export const ROWS = 272;
+export const BEAMS = 168;
 
 /** An RGB picture, [height, width, 3] uint8. */
 export interface RgbPicture {
@@ -27,6 +27,7 @@ export interface SectorMap {
   apex: readonly [x: number, y: number];
   pixelsPerDepth: number;
   halfAngle: number;
+  nearRadius: number;
   /** Fractional row and beam per pixel, [height, width]. */
   row: Float32Array;
   beam: Float32Array;
@@ -42,12 +43,15 @@ export function rowRadius(row: number, nearRadius: number): number {
   return nearRadius + (row / (ROWS - 1)) * (1 - nearRadius);
 }
 
-/** The sector that fits a picture of this size, apex at the top centre. */
-export function sectorMap(width: number, height: number, patient: PatientLook): SectorMap {
+/** The patient's sector in a picture of this size. */
+export function sectorMap(
+  width: number,
+  height: number,
+  patient: Pick<PatientLook, "halfAngle" | "nearRadius" | "apex" | "depth">,
+): SectorMap {
   const { halfAngle, nearRadius } = patient;
-  const apexY = 0.02 * height;
-  const pixelsPerDepth = Math.min(0.96 * height, (0.5 * width) / Math.sin(halfAngle));
-  const apex = [width / 2, apexY - nearRadius * Math.cos(halfAngle) * pixelsPerDepth] as const;
+  const pixelsPerDepth = patient.depth * height;
+  const apex = [patient.apex[0] * width, patient.apex[1] * height] as const;
   const row = new Float32Array(width * height).fill(-1);
   const beam = new Float32Array(width * height);
   for (let y = 0; y < height; y++) {
@@ -61,5 +65,5 @@ export function sectorMap(width: number, height: number, patient: PatientLook): 
       beam[y * width + x] = ((angle / halfAngle + 1) / 2) * (BEAMS - 1);
     }
   }
-  return { width, height, apex, pixelsPerDepth, halfAngle, row, beam };
+  return { width, height, apex, pixelsPerDepth, halfAngle, nearRadius, row, beam };
 }

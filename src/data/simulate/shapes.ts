@@ -35,33 +35,54 @@ function segmentDistance(from: Point, to: Point): Distance {
   };
 }
 
-/** How fast a stroke fades beyond its half-width, depth units. */
-const FADE = 0.006;
+/** How fast a stroke fades beyond its half-width, depth units: thick ones have soft borders. */
+function fadeOf(halfWidth: number): number {
+  return 0.003 + 0.55 * halfWidth;
+}
+
+/** Echo 0..1 of a place seen along the unit vector of its beam. */
+export type Echo = (u: number, v: number, beamU: number, beamV: number) => number;
 
 /**
  * Echo of the brightest stroke at a place: its brightness within the half-width, falling off as a Gaussian
- * beyond, 0 far away. One flat array, since this runs for every stroke at every sample.
+ * beyond, 0 far away. A stroke across the beam mirrors it; one along the beam hardly shows. One flat array,
+ * since this runs for every stroke at every sample.
  */
-export function strokesEcho(strokes: readonly Stroke[]): Distance {
+export function strokesEcho(strokes: readonly Stroke[]): Echo {
+  const width = 9;
   const flat = Float64Array.from(
     strokes.flatMap(({ from, to, halfWidth, brightness }) => {
       const [du, dv] = [to[0] - from[0], to[1] - from[1]];
-      return [from[0], from[1], du, dv, 1 / Math.max(du * du + dv * dv, 1e-12), halfWidth, brightness];
+      const squared = Math.max(du * du + dv * dv, 1e-12);
+      return [
+        from[0],
+        from[1],
+        du,
+        dv,
+        1 / squared,
+        halfWidth,
+        brightness,
+        1 / Math.sqrt(squared),
+        fadeOf(halfWidth),
+      ];
     }),
   );
-  return (u, v) => {
+  return (u, v, beamU, beamV) => {
     let echo = 0;
-    for (let i = 0; i < flat.length; i += 7) {
+    for (let i = 0; i < flat.length; i += width) {
       const a = u - flat[i]!;
       const b = v - flat[i + 1]!;
-      const along = Math.min(1, Math.max(0, (a * flat[i + 2]! + b * flat[i + 3]!) * flat[i + 4]!));
-      const x = a - along * flat[i + 2]!;
-      const y = b - along * flat[i + 3]!;
-      const reach = flat[i + 5]! + 3 * FADE;
+      const du = flat[i + 2]!;
+      const dv = flat[i + 3]!;
+      const along = Math.min(1, Math.max(0, (a * du + b * dv) * flat[i + 4]!));
+      const x = a - along * du;
+      const y = b - along * dv;
+      const reach = flat[i + 5]! + 2.6 * flat[i + 8]!;
       const squared = x * x + y * y;
       if (squared > reach * reach) continue;
-      const beyond = Math.max(0, Math.sqrt(squared) - flat[i + 5]!) / FADE;
-      echo = Math.max(echo, flat[i + 6]! * Math.exp(-beyond * beyond));
+      const beyond = Math.max(0, Math.sqrt(squared) - flat[i + 5]!) / flat[i + 8]!;
+      const mirror = 0.22 + 0.78 * Math.abs(du * beamV - dv * beamU) * flat[i + 7]!;
+      echo = Math.max(echo, flat[i + 6]! * mirror * Math.exp(-beyond * beyond));
     }
     return echo;
   };

@@ -18,7 +18,7 @@ import { type SectorMap, sectorMap } from "./sector.js";
 import { clipLook, framePose, type PatientLook, patientLook } from "./variation.js";
 
 /** Raised whenever the pictures of one seed change, so that an older folder is not taken for a new one. */
-const REVISION = 1;
+const REVISION = 2;
 const RECORD = "simulation.json";
 
 /** What a simulation wrote. Everything but `out` and `reused` depends on the options alone. */
@@ -147,16 +147,17 @@ interface Scanner {
 
 function scannerOf(patient: number, { seed, size }: ResolvedSimulation): Scanner {
   const look = patientLook(seed, patient);
-  return { patient, look, map: sectorMap(size.width, size.height, look) };
+  const { width, height } = size === "machine" ? look.machine.native : size;
+  return { patient, look, map: sectorMap(width, height, look) };
 }
 
 function* renderClip(
   bank: NoiseBank,
   { patient, clip, scene }: Clip,
   { look, map }: Scanner,
-  { seed, framesPerClip }: ResolvedSimulation,
+  { seed, framesPerClip, difficulty }: ResolvedSimulation,
 ): Generator<{ name: string; frame: RenderedFrame }> {
-  const thisClip = clipLook(seed, patient, clip);
+  const thisClip = clipLook(seed, { patient, clip }, scene.valve, difficulty);
   for (let f = 0; f < framesPerClip; f++) {
     const pose = framePose(seed, { patient, clip, frame: f }, thisClip, scene.valve);
     const frame = renderFrame(bank, map, { ...scene, patient: look, clip: thisClip, frame: pose });
