@@ -3,6 +3,17 @@ import { EchoDuetError } from "../errors.js";
 import type { Balancer } from "./balancer.js";
 import { staticBalancer } from "./static.js";
 
+export {
+  type AggregationMethod,
+  type AggregationName,
+  type AggregationOptions,
+  aggregate,
+  aggregationMethods,
+  aggregationNames,
+  type Gram,
+  gramOf,
+  type Jacobian,
+} from "./aggregation/index.js";
 export type { Balancer, BalancerContext, BalancerState } from "./balancer.js";
 
 const balancers: Readonly<Record<string, (initialWeights: readonly number[]) => Balancer>> = {
