@@ -6,6 +6,7 @@ import { demoCommand } from "./commands/demo.js";
 import { exportCommand } from "./commands/export.js";
 import { infoCommand } from "./commands/info.js";
 import { predictCommand } from "./commands/predict.js";
+import { splitCommand } from "./commands/split.js";
 import { trainCommand } from "./commands/train.js";
 import { valCommand } from "./commands/val.js";
 import { reportError } from "./format-error.js";
@@ -25,6 +26,7 @@ const commands = [
   infoCommand,
   demoCommand,
   convertCommand,
+  splitCommand,
 ];
 for (const command of commands) program.addCommand(command().exitOverride());
 

@@ -1,5 +1,5 @@
 import { type RandomStream, randomStream } from "../../tensor/index.js";
-import type { StrataTable, Stratum } from "./strata.js";
+import type { StrataTable } from "./strata.js";
 
 /** How far an assignment is from the wanted shares; less of `lacks` comes before less of `deviation`. */
 export interface Objective {
@@ -18,11 +18,18 @@ export interface SearchResult {
   readonly objective: Objective;
 }
 
-/** An improvement below this is none: it would be rounding. */
-const leastImprovement = 1e-9;
-/** Up to this many pairs of groups every swap is tried in a round; beyond, random partners for each group. */
-const allSwaps = 50_000;
-/** Rounds of a local search; a search in small data ends long before, since nothing improves any more. */
+/** A smaller improvement is none: no one could tell, and rounding must not decide. */
+const leastImprovement = 1e-6;
+/** Up to this many groups every swap of two is tried in a round; beyond, some partners for each group. */
+const mostGroupsForAllSwaps = 300;
+/** Swaps that a round tries at least with more groups than that. */
+const randomSwaps = 50_000;
+const leastPartners = 8;
+const leastStarts = 4;
+const mostStarts = 64;
+/** Swaps in a round of all starts together, as far as the least number of starts allows. */
+const swapsOfAllStarts = 100_000;
+/** Rounds of a local search; it ends before, as soon as a round improves nothing. */
 const mostRounds = 100;
 
 /**
@@ -33,7 +40,7 @@ const mostRounds = 100;
  * @param shares above 0, with sum 1
  */
 export function searchAssignment(table: StrataTable, shares: readonly number[], seed: number): SearchResult {
-  const starts = Math.max(2, Math.min(64, Math.floor(20_000 / table.counts.length)));
+  const starts = startCount(table.counts.length);
   let best: SearchResult | null = null;
   for (let start = 0; start < starts; start++) {
     const random = randomStream(seed, "split", start);
@@ -47,23 +54,41 @@ export function searchAssignment(table: StrataTable, shares: readonly number[], 
   return best!;
 }
 
+/** The fewer, the more swaps a round of each has. */
+function startCount(groups: number): number {
+  const swaps = groups <= mostGroupsForAllSwaps ? (groups * groups) / 2 : groups * partnerCount(groups);
+  return Math.max(leastStarts, Math.min(mostStarts, Math.floor(swapsOfAllStarts / swaps)));
+}
+
+function partnerCount(groups: number): number {
+  return Math.max(leastPartners, Math.floor(randomSwaps / groups));
+}
+
 /** The objective of an assignment, summed in the order of strata and parts. */
 export function objectiveOf(
   table: StrataTable,
   shares: readonly number[],
   parts: ArrayLike<number>,
 ): Objective {
+  const { wanted, factor } = cellsOf(table, shares);
   const reached = reachedCounts(table, shares.length, parts);
   let lacks = 0;
   let deviation = 0;
-  table.strata.forEach((stratum, k) => {
-    shares.forEach((share, s) => {
-      const count = reached[k * shares.length + s];
-      if (stratum.guarded && count === 0) lacks++;
-      deviation += cellCost(stratum, share, count);
-    });
+  reached.forEach((count, cell) => {
+    const off = count - wanted[cell];
+    deviation += factor[cell] * off * off;
+    if (count === 0 && table.strata[Math.floor(cell / shares.length)].guarded) lacks++;
   });
   return { lacks, deviation };
+}
+
+/** For each stratum (rows) and part (columns): the wanted count, and what its squared deviation costs. */
+function cellsOf({ strata }: StrataTable, shares: readonly number[]) {
+  const cells = strata.flatMap(({ total, weight }) => shares.map((share) => ({ share, total, weight })));
+  return {
+    wanted: Float64Array.from(cells, ({ share, total }) => share * total),
+    factor: Float64Array.from(cells, ({ share, total, weight }) => weight / (share * total * total)),
+  };
 }
 
 /** Counts of each stratum (rows) in each part (columns), flat. */
@@ -79,12 +104,6 @@ export function reachedCounts(
   return reached;
 }
 
-function cellCost({ weight, total }: Stratum, share: number, count: number): number {
-  const wanted = share * total;
-  const off = count - wanted;
-  return (weight * off * off) / (wanted * total);
-}
-
 function isBetter(a: Objective, b: Objective): boolean {
   return a.lacks !== b.lacks ? a.lacks < b.lacks : a.deviation < b.deviation - leastImprovement;
 }
@@ -92,23 +111,26 @@ function isBetter(a: Objective, b: Objective): boolean {
 /** An assignment in the making, its objective kept up to date. A part of -1 is none yet. */
 class Assigning {
   readonly parts: Int32Array;
+  readonly partCount: number;
   lacks: number;
   deviation: number;
-  readonly #table: StrataTable;
-  readonly #shares: readonly number[];
+  readonly #counts: readonly Int32Array[];
+  readonly #guarded: Uint8Array;
+  readonly #wanted: Float64Array;
+  readonly #factor: Float64Array;
   readonly #reached: Int32Array;
 
   constructor(table: StrataTable, shares: readonly number[]) {
-    this.#table = table;
-    this.#shares = shares;
+    const { wanted, factor } = cellsOf(table, shares);
     this.parts = new Int32Array(table.counts.length).fill(-1);
-    this.#reached = new Int32Array(table.strata.length * shares.length);
+    this.partCount = shares.length;
+    this.#counts = table.counts;
+    this.#guarded = Uint8Array.from(table.strata, ({ guarded }) => Number(guarded));
+    this.#wanted = wanted;
+    this.#factor = factor;
+    this.#reached = new Int32Array(wanted.length);
     this.lacks = table.strata.filter(({ guarded }) => guarded).length * shares.length;
-    this.deviation = table.strata.reduce((sum, { weight }) => sum + weight, 0);
-  }
-
-  get partCount(): number {
-    return this.#shares.length;
+    this.deviation = factor.reduce((sum, f, cell) => sum + f * wanted[cell] * wanted[cell], 0);
   }
 
   move(group: number, part: number): void {
@@ -117,29 +139,53 @@ class Assigning {
     this.parts[group] = part;
   }
 
-  /** Carries out `change` and keeps it if it improves the objective, else carries out `undo`. */
-  attempt(change: () => void, undo: () => void): boolean {
-    const before = { lacks: this.lacks, deviation: this.deviation };
-    change();
-    if (isBetter(this, before)) return true;
-    undo();
-    this.lacks = before.lacks;
-    this.deviation = before.deviation;
+  /** Moves a group if that improves the objective; whether it did. */
+  tryMove(group: number, part: number): boolean {
+    const { lacks, deviation } = this;
+    const from = this.parts[group];
+    this.move(group, part);
+    if (this.#improves(lacks, deviation)) return true;
+    this.move(group, from);
+    this.#restore(lacks, deviation);
     return false;
+  }
+
+  /** Exchanges the parts of two groups if that improves the objective; whether it did. */
+  trySwap(a: number, b: number): boolean {
+    const { lacks, deviation } = this;
+    const [partA, partB] = [this.parts[a], this.parts[b]];
+    if (partA === partB) return false;
+    this.move(a, partB);
+    this.move(b, partA);
+    if (this.#improves(lacks, deviation)) return true;
+    this.move(a, partA);
+    this.move(b, partB);
+    this.#restore(lacks, deviation);
+    return false;
+  }
+
+  #improves(lacks: number, deviation: number): boolean {
+    return isBetter(this, { lacks, deviation });
+  }
+
+  /** The very numbers from before, without the rounding of going there and back. */
+  #restore(lacks: number, deviation: number): void {
+    this.lacks = lacks;
+    this.deviation = deviation;
   }
 
   #add(group: number, part: number, sign: 1 | -1): void {
     if (part < 0) return;
-    const counts = this.#table.counts[group];
+    const counts = this.#counts[group];
     for (let i = 0; i < counts.length; i += 2) {
-      const stratum = this.#table.strata[counts[i]];
-      const cell = counts[i] * this.#shares.length + part;
+      const cell = counts[i] * this.partCount + part;
       const before = this.#reached[cell];
       const after = before + sign * counts[i + 1];
       this.#reached[cell] = after;
-      const share = this.#shares[part];
-      this.deviation += cellCost(stratum, share, after) - cellCost(stratum, share, before);
-      if (stratum.guarded) this.lacks += Number(after === 0) - Number(before === 0);
+      const offBefore = before - this.#wanted[cell];
+      const offAfter = after - this.#wanted[cell];
+      this.deviation += this.#factor[cell] * (offAfter * offAfter - offBefore * offBefore);
+      if (this.#guarded[counts[i]] === 1) this.lacks += Number(after === 0) - Number(before === 0);
     }
   }
 }
@@ -177,49 +223,21 @@ function improve(state: Assigning, random: RandomStream): void {
   for (let round = 0; round < mostRounds; round++) {
     let improved = false;
     for (const group of random.shuffled(groups)) {
-      improved = tryMoves(state, group) || improved;
+      for (let part = 0; part < state.partCount; part++) {
+        if (part !== state.parts[group]) improved = state.tryMove(group, part) || improved;
+      }
       for (const other of partnersOf(group, groups.length, random)) {
-        improved = trySwap(state, group, other) || improved;
+        improved = state.trySwap(group, other) || improved;
       }
     }
     if (!improved) return;
   }
 }
 
-function tryMoves(state: Assigning, group: number): boolean {
-  let improved = false;
-  for (let part = 0; part < state.partCount; part++) {
-    const from = state.parts[group];
-    if (part === from) continue;
-    const tried = state.attempt(
-      () => state.move(group, part),
-      () => state.move(group, from),
-    );
-    improved = tried || improved;
-  }
-  return improved;
-}
-
-function trySwap(state: Assigning, a: number, b: number): boolean {
-  const [partA, partB] = [state.parts[a], state.parts[b]];
-  if (partA === partB) return false;
-  return state.attempt(
-    () => {
-      state.move(a, partB);
-      state.move(b, partA);
-    },
-    () => {
-      state.move(a, partA);
-      state.move(b, partB);
-    },
-  );
-}
-
 /** The groups to try a swap with: all later ones, or where those are too many some at random. */
-function partnersOf(group: number, count: number, random: RandomStream): number[] {
-  if ((count * (count - 1)) / 2 <= allSwaps) {
-    return Array.from({ length: count - group - 1 }, (_, i) => group + 1 + i);
+function partnersOf(group: number, groups: number, random: RandomStream): number[] {
+  if (groups <= mostGroupsForAllSwaps) {
+    return Array.from({ length: groups - group - 1 }, (_, i) => group + 1 + i);
   }
-  const tries = Math.max(8, Math.floor((2 * allSwaps) / count));
-  return Array.from({ length: tries }, () => random.integer(count));
+  return Array.from({ length: partnerCount(groups) }, () => random.integer(groups));
 }

@@ -5,10 +5,13 @@ import { type DuplicatePair, type FrameGroup, type GroupBy, groupFrames, type Me
 import { type Objective, reachedCounts, searchAssignment } from "./search.js";
 import { countStrata, type StrataNames, type StrataTable, type Stratum } from "./strata.js";
 
-/** How to split; `ratios` (train, val, test, with sum 1) or a number of `folds`. */
+/** Wanted shares of train, val and test, with sum 1; that of test may be 0. */
+export type FrameRatios = readonly [train: number, val: number, test: number];
+
+/** How to split; by `ratios` or into a number of `folds`. */
 export interface SplitOptions extends StrataNames {
   readonly by: GroupBy;
-  readonly ratios?: readonly [train: number, val: number, test: number];
+  readonly ratios?: FrameRatios;
   readonly folds?: number;
   /** A whole number. */
   readonly seed: number;
