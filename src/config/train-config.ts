@@ -9,6 +9,8 @@ const count = (least: number) => z.int().min(least);
 const nonNegative = () => z.number().min(0);
 /** A share in [0, 1): momentum, smoothing and dropout lose their meaning at 1. */
 const share = () => z.number().min(0).lt(1);
+/** A share of the images that something happens to; 0 unless given. */
+const portion = () => z.number().min(0).max(1).default(0);
 const required = (remedy: string) =>
   z.string({ error: (issue) => (issue.input === undefined ? `is required; ${remedy}` : undefined) }).min(1);
 
@@ -105,18 +107,52 @@ export const trainConfigSchema = z.strictObject({
 
   augment: z
     .strictObject({
+      rotate: z.number().min(0).max(45).default(0).describe("largest rotation of an image (degrees)"),
       scale: share().default(0).describe("largest change of an image's scale (share)"),
       translate: share().default(0).describe("largest shift of an image (share of the input)"),
       gain: share().default(0).describe("largest change of the grey tissue's brightness (share)"),
-      mosaic: z
+      contrast: share().default(0).describe("largest change of the grey tissue's gamma (share)"),
+      speckle: share()
+        .default(0)
+        .describe("largest standard deviation of speckle on the grey tissue (share of its grey)"),
+      timeGain: share().default(0).describe("largest slope of the grey tissue's gain over the depth (share)"),
+      blur: z
         .number()
         .min(0)
-        .max(1)
+        .max(1.5)
         .default(0)
-        .describe("share of images that become a mosaic of four, which has no view"),
+        .describe("largest standard deviation of the grey tissue's blur (pixels of the input)"),
+      sectorEdge: share()
+        .default(0)
+        .describe("largest part of the sector's angle or depth erased at an edge (share)"),
+      overlay: portion().describe("share of images whose ruler, marks and text are erased"),
+      mosaic: portion().describe("share of images that become a mosaic of four, which has no view"),
+      unsafe: z
+        .strictObject({
+          hue: z
+            .number()
+            .min(0)
+            .max(0.5)
+            .default(0)
+            .describe(
+              "UNSAFE, the hue is the direction of flow: largest turn of the hue (share of the circle)",
+            ),
+          flipHorizontal: portion().describe(
+            "UNSAFE, left and right are anatomy: share of images mirrored left to right",
+          ),
+          flipVertical: portion().describe(
+            "UNSAFE, the probe is at the top: share of images mirrored top to bottom",
+          ),
+        })
+        .prefault({})
+        .describe("augmentations that change what a frame shows; each warns when it is used"),
     })
     .prefault({})
-    .describe("augmentation of the training images; no flips, no change of hue"),
+    .describe("strengths of the training images' augmentations; 0: off"),
+  sampling: z
+    .enum(["none", "class", "view", "class-view"])
+    .default("none")
+    .describe("balance of an epoch's images; none: each once"),
 
   allowLeakage: z
     .boolean()

@@ -2,13 +2,13 @@ import { z } from "zod";
 import { parseWith } from "../config/index.js";
 import {
   augmentBatch,
-  augments,
+  augmentWarnings,
   batches,
   type DataDescription,
-  epochOrder,
   type FrameBatch,
   FrameLoader,
   type FrameRecord,
+  sampledOrder,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
 import type { Model } from "../models/index.js";
@@ -122,8 +122,11 @@ export class TrainingLoop {
       run.event({ type: "note", epoch: this.#epoch, step, message: start.note });
       this.#progress.onMessage(start.note);
     }
-    for (const mark of data.leakage) {
-      const message = `leakage: ${describeMark(mark)}`;
+    const warnings = [
+      ...data.leakage.map((mark) => `leakage: ${describeMark(mark)}`),
+      ...augmentWarnings(run.config.augment),
+    ];
+    for (const message of warnings) {
       run.event({ type: "note", epoch: this.#epoch, step, message });
       this.#progress.onMessage(message);
     }
@@ -161,7 +164,8 @@ export class TrainingLoop {
   async #runEpoch(epoch: number): Promise<void> {
     const { run, data } = this.#training;
     const { config } = run;
-    const queue = batches(epochOrder(data.train.length, config.seed, epoch), config.batch);
+    const order = sampledOrder(data.train, config.sampling, { seed: config.seed, epoch });
+    const queue = batches(order, config.batch);
     this.#progress.onEpochStart(epoch, config.epochs, this.#stepsPerEpoch);
     const start = performance.now();
     const waitedBefore = this.#trainLoader.waitedMs;
@@ -171,8 +175,7 @@ export class TrainingLoop {
       const loaded = await this.#trainLoader.batch(queue[i]);
       if (i + 1 < queue.length) this.#trainLoader.prefetch(queue[i + 1]);
       const place = { seed: config.seed, epoch, first: i * config.batch };
-      const batch = augments(config.augment) ? augmentBatch(loaded, config.augment, place) : loaded;
-      await this.#runStep(epoch, i + 1, batch);
+      await this.#runStep(epoch, i + 1, augmentBatch(loaded, config.augment, place));
     }
     const seconds = (performance.now() - start) / 1000;
     const speed = {

@@ -1,14 +1,13 @@
 import { describe, expect, it } from "vitest";
 import {
-  type AugmentOptions,
   augmentBatch,
   augments,
   type FrameBatch,
   letterboxGeometry,
+  noAugmentation as none,
 } from "../../src/data/index.js";
 import { hostTensor } from "../../src/tensor/index.js";
 
-const none: AugmentOptions = { scale: 0, translate: 0, gain: 0, mosaic: 0 };
 const place = { seed: 7, epoch: 3, first: 0 };
 const side = 32;
 const pixels = side * side;
@@ -47,7 +46,11 @@ const pixel = ({ images }: FrameBatch, x: number, y: number): number[] =>
 describe("augments", () => {
   it("is false with every strength at 0, true with any above", () => {
     expect(augments(none)).toBe(false);
-    for (const name of Object.keys(none)) expect(augments({ ...none, [name]: 0.1 })).toBe(true);
+    const { unsafe, ...safe } = none;
+    for (const name of Object.keys(safe)) expect(augments({ ...none, [name]: 0.1 }), name).toBe(true);
+    for (const name of Object.keys(unsafe)) {
+      expect(augments({ ...none, unsafe: { ...unsafe, [name]: 0.1 } }), name).toBe(true);
+    }
   });
 });
 
@@ -70,7 +73,7 @@ describe("augmentBatch", () => {
 
   it("does not change the batch that it is given", () => {
     const batch = batchOf(4);
-    augmentBatch(batch, { scale: 0.3, translate: 0.2, gain: 0.3, mosaic: 0.5 }, place);
+    augmentBatch(batch, { ...none, scale: 0.3, translate: 0.2, gain: 0.3, mosaic: 0.5 }, place);
     expect(batch).toEqual(batchOf(4));
   });
 

@@ -1,17 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  type AugmentOptions,
   augmentBatch,
   type FrameBatch,
   letterboxGeometry,
+  noAugmentation as none,
 } from "../../src/data/index.js";
 import { hostTensor } from "../../src/tensor/index.js";
 
 /** Not square, so that a mix-up of width and height shows. */
 const size = { width: 96, height: 64 };
 const pixels = size.width * size.height;
-const none: AugmentOptions = { scale: 0, translate: 0, gain: 0, mosaic: 0 };
 /** Flow colours of the boxes, one for each class. */
 const colours = [
   [255, 0, 0],
@@ -128,12 +127,13 @@ const place = fc.record({
   epoch: fc.integer({ min: 1, max: 300 }),
   first: fc.nat({ max: 5000 }),
 });
-const strengths = fc.record({
-  scale: fc.double({ min: 0, max: 0.6, noNaN: true }),
-  translate: fc.double({ min: 0, max: 0.6, noNaN: true }),
-  gain: fc.double({ min: 0, max: 0.9, noNaN: true }),
-  mosaic: fc.constant(0),
-});
+const strengths = fc
+  .record({
+    scale: fc.double({ min: 0, max: 0.6, noNaN: true }),
+    translate: fc.double({ min: 0, max: 0.6, noNaN: true }),
+    gain: fc.double({ min: 0, max: 0.9, noNaN: true }),
+  })
+  .map((moved) => ({ ...none, ...moved }));
 
 describe("augmentation", () => {
   it("moves a box exactly as its pixels, clipped or not", () => {
@@ -214,7 +214,7 @@ describe("augmentation", () => {
     const blue: Box = [52, 24, 68, 40];
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 0.4, noNaN: true }), place, (strength, at) => {
-        const options = { scale: strength, translate: 0.1, gain: strength, mosaic: 0 };
+        const options = { ...none, scale: strength, translate: 0.1, gain: strength };
         const { images } = augmentBatch(batchOf([[red, blue]]), options, at);
         const counts = { red: 0, blue: 0 };
         for (let i = 0; i < pixels; i++) {

@@ -1,0 +1,108 @@
+import type { Draws } from "./draws.js";
+import { isColoured, type Picture, type Rectangle } from "./picture.js";
+import type { Sector } from "./sector.js";
+
+/** No box, and not the flow as a whole, loses more than this share of its area. */
+const mostLost = 0.1;
+/** Points of the hull above this share of its depth say nothing about the angle of its sides. */
+const nearField = 0.3;
+
+/**
+ * Erases, in place, one edge of the sector to black, as a rib's shadow or a narrower or shallower sector does:
+ * a wedge from the apex along its left or right side, or the far end. It takes up to `strength` of the
+ * sector's angle or depth; less, or nothing, where it would take more than a tenth of a box or of the flow.
+ */
+export function eraseSectorEdge(
+  picture: Picture,
+  sector: Sector,
+  { strength, boxes, draws }: { strength: number; boxes: readonly Rectangle[]; draws: Draws },
+): void {
+  const fan = fanOf(sector);
+  const side = draws.random("sectorEdge-side").integer(3);
+  let amount = strength * draws.amount("sectorEdge");
+  for (let attempt = 0; attempt < 3; attempt++, amount /= 2) {
+    const kept = keptColumns(picture, fan, side, amount);
+    if (!loses(picture, sector, kept, boxes)) {
+      erase(picture, sector, kept);
+      return;
+    }
+  }
+}
+
+/** A sector's apex, the angles of its sides from straight down (radians) and its depth in pixels. */
+interface Fan {
+  readonly x: number;
+  readonly y: number;
+  readonly left: number;
+  readonly right: number;
+  readonly depth: number;
+}
+
+/** For each row, the first column that stays and the one behind the last. */
+interface Kept {
+  readonly from: Float64Array;
+  readonly to: Float64Array;
+}
+
+function fanOf({ hull }: Sector): Fan {
+  const top = Math.min(...hull.map(([, y]) => y));
+  const bottom = Math.max(...hull.map(([, y]) => y));
+  const uppermost = hull.filter(([, y]) => y === top).map(([x]) => x);
+  const x = (Math.min(...uppermost) + Math.max(...uppermost)) / 2;
+  const deep = hull.filter(([, y]) => y > top + nearField * (bottom - top));
+  const angles = deep.map(([px, py]) => Math.atan2(px - x, py - top));
+  const depth = Math.max(...deep.map(([px, py]) => Math.hypot(px - x, py - top)));
+  return { x, y: top, left: Math.min(...angles), right: Math.max(...angles), depth };
+}
+
+function keptColumns({ height }: Picture, fan: Fan, side: number, amount: number): Kept {
+  const from = new Float64Array(height).fill(Number.NEGATIVE_INFINITY);
+  const to = new Float64Array(height).fill(Number.POSITIVE_INFINITY);
+  const opening = fan.right - fan.left;
+  for (let row = Math.max(0, Math.ceil(fan.y)); row < height; row++) {
+    const below = row + 0.5 - fan.y;
+    if (side === 0) from[row] = fan.x + below * Math.tan(fan.left + amount * opening);
+    if (side === 1) to[row] = fan.x + below * Math.tan(fan.right - amount * opening);
+    if (side === 2) {
+      const reach = Math.sqrt(Math.max((fan.depth * (1 - amount)) ** 2 - below ** 2, 0));
+      from[row] = fan.x - reach;
+      to[row] = fan.x + reach;
+    }
+  }
+  return { from, to };
+}
+
+/** Whether a box or the flow would lose too much. */
+function loses(
+  { words, width, height }: Picture,
+  sector: Sector,
+  kept: Kept,
+  boxes: readonly Rectangle[],
+): boolean {
+  for (const { x1, y1, x2, y2 } of boxes) {
+    let left = 0;
+    for (let y = Math.max(0, Math.floor(y1)); y < Math.min(height, Math.ceil(y2)); y++) {
+      left += Math.max(0, Math.min(x2, kept.to[y]) - Math.max(x1, kept.from[y]));
+    }
+    const rows = Math.min(height, Math.ceil(y2)) - Math.max(0, Math.floor(y1));
+    if (left < (1 - mostLost) * rows * (x2 - x1)) return true;
+  }
+  let flow = 0;
+  let lost = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = sector.starts[y]; x < sector.ends[y]; x++) {
+      if (!isColoured(words[y * width + x])) continue;
+      flow++;
+      if (x + 0.5 < kept.from[y] || x + 0.5 >= kept.to[y]) lost++;
+    }
+  }
+  return lost > mostLost * flow;
+}
+
+function erase({ words, width, height }: Picture, { starts, ends }: Sector, { from, to }: Kept): void {
+  for (let y = 0; y < height; y++) {
+    for (let x = starts[y]; x < ends[y]; x++) {
+      if (x + 0.5 < from[y] || x + 0.5 >= to[y]) words[y * width + x] = 0;
+    }
+  }
+}
