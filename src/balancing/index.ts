@@ -15,6 +15,15 @@ export {
   type Jacobian,
 } from "./aggregation/index.js";
 export type { Balancer, BalancerContext, BalancerState } from "./balancer.js";
+export {
+  createGradNormState,
+  type GradNormObservation,
+  type GradNormOptions,
+  type GradNormState,
+  type GradNormTargets,
+  gradNormTargets,
+  gradNormUpdate,
+} from "./gradnorm-update.js";
 
 const balancers: Readonly<Record<string, (initialWeights: readonly number[]) => Balancer>> = {
   static: staticBalancer,

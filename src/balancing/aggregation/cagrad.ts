@@ -25,7 +25,7 @@ const zeroShare = 1e-7;
  * those of the mean loss.
  *
  * Source: Liu, Liu, Jin, Stone and Liu 2021, "Conflict-Averse Gradient Descent for Multi-task Learning", arXiv
- * 2110.14048, algorithm 1, c = 0.5 as in their experiments with the rescaling of the authors' code left out. Settled
+ * 2110.14048, algorithm 1; without the rescaling by c that the authors' code can add. Settled
  * here: where g_w = 0 the paper divides by zero; of the directions that are then equally good (no task gains, none
  * loses) the nearest to g₀ is taken, its projection onto {x: J x >= 0}.
  */

@@ -17,7 +17,7 @@ const rankTolerance = 1e-12;
  * projection is negative as well.
  *
  * Source: Liu, Li, Kuang, Xue, Chen, Yang, Liao and Zhang 2021, "Towards Impartial Multi-task Learning", ICLR 2021
- * (OpenReview IMPnRXEWpvr), section 3.1. Settled here, since the paper divides by zero: tasks with a zero
+ * (OpenReview IMPnRXEWpvr; not on arXiv), the gradient balance of section 3. Settled here, since the paper divides by zero: tasks with a zero
  * gradient are left out (weight 0); parallel gradients share their weight evenly (least β); where no direction
  * with equal projections other than zero exists, or Σ βᵢ / nᵢ vanishes, all weights are 0.
  */

@@ -9,8 +9,8 @@ import { minimiseNonNegative } from "./non-negative-quadratic.js";
  * squared length (gᵢ · d >= ‖d‖²). A task whose gradient is zero therefore stops all others.
  *
  * Source: Désidéri 2012, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization"; Sener and
- * Koltun 2018, "Multi-Task Learning as Multi-Objective Optimization", arXiv 1810.04650, equation 3 (the
- * problem) and 5 (the closed form for two tasks). Deviation: for more than two tasks the paper iterates
+ * Koltun 2018, "Multi-Task Learning as Multi-Objective Optimization", arXiv 1810.04650, equations 3 (the
+ * problem) and 4 (the closed form for two tasks). Deviation: for more than two tasks the paper iterates
  * Frank-Wolfe; the problem is solved exactly here (`shortestInHull`). Gradients are those of the shared
  * parameters, not the paper's upper bound by the gradient of a shared representation (MGDA-UB).
  */

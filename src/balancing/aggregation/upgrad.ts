@@ -6,13 +6,12 @@ import { minimiseNonNegative } from "./non-negative-quadratic.js";
  * ({x: gⱼ · x >= 0 for all j}), and the projections are averaged.
  *
  * The result conflicts with no task, and each task's part in it is proportional to the length of its gradient
- * (linear under scaling). The projection of Jᵀ p is Jᵀ v with v the minimiser of vᵀ G v over v >= p (the paper's
- * proposition 1), here with p = eᵢ for each task in turn; the weights are the mean of the v.
+ * (linear under scaling). The projection of Jᵀ p is Jᵀ v with v the minimiser of vᵀ G v over v >= p, here with p = eᵢ for each task in turn; the weights are the mean of the v.
  * Two tasks: half of PCGrad's weights, wⱼ = (1 + max(0, −G₁₂) / Gⱼⱼ) / 2. More: one `minimiseNonNegative` a task.
  *
- * Source: Quinton and Rey 2024, "Jacobian Descent for Multi-Objective Optimization", arXiv 2406.16232, sections
- * 2.2 (properties) and 3 (UPGrad). Deviation: none in the method; the authors' library adds 1e-4 to the
- * diagonal of the normalised Gram matrix, here 1e-13.
+ * Source: Quinton and Rey 2024, "Jacobian Descent for Multi-Objective Optimization", arXiv 2406.16232, with the
+ * mean as preference. Deviation: none in the method; the authors' library adds 1e-4 to the diagonal of the
+ * normalised Gram matrix, here the solver adds 1e-13.
  */
 export const upgrad: AggregationMethod = {
   needs: "gradients",
