@@ -6,6 +6,7 @@ import { demoCommand } from "./commands/demo.js";
 import { exportCommand } from "./commands/export.js";
 import { infoCommand } from "./commands/info.js";
 import { predictCommand } from "./commands/predict.js";
+import { simulateCommand } from "./commands/simulate.js";
 import { splitCommand } from "./commands/split.js";
 import { trainCommand } from "./commands/train.js";
 import { valCommand } from "./commands/val.js";
@@ -27,6 +28,7 @@ const commands = [
   demoCommand,
   convertCommand,
   splitCommand,
+  simulateCommand,
 ];
 for (const command of commands) program.addCommand(command().exitOverride());
 

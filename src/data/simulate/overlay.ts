@@ -23,6 +23,11 @@ export function drawOverlay(picture: RgbPicture, map: SectorMap, window: PolarWi
   OVERLAYS[shown.patient.machine.overlay](pen, shown);
 }
 
+/** Burns a line of text into the upper left corner, over whatever is there. */
+export function burnText(picture: RgbPicture, map: SectorMap, text: string): void {
+  new Pen(picture, map).text(text, 0.02, 0.02, 1.4, WHITE);
+}
+
 const OVERLAYS: Record<Machine["overlay"], (pen: Pen, shown: Shown) => void> = {
   cropped: (pen, { patient }) => {
     depthMarks(pen, patient);

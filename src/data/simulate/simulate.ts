@@ -1,57 +1,35 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { EchoDuetError } from "../../errors.js";
 import { randomStream } from "../../tensor/index.js";
-import { SCENES, VALVES, VIEWS } from "./anatomy.js";
+import { VALVES, VIEWS } from "./anatomy.js";
+import { type Entry, patientName, planEntries } from "./entries.js";
+import { existingSimulation, RECORD, recordText, type SimulationCounts, writeWhole } from "./folder.js";
+import { labelText, shareBox } from "./label-text.js";
 import { type NoiseBank, noiseBank } from "./noise.js";
-import {
-  type ResolvedSimulation,
-  resolveOptions,
-  type SimulationOptions,
-  SPLITS,
-  type Split,
-  splitPatients,
-} from "./options.js";
+import { type ResolvedSimulation, resolveOptions, type SimulationOptions, SPLITS } from "./options.js";
+import { burnText } from "./overlay.js";
+import { type Planted, plantFaults } from "./planting.js";
 import { type RenderedFrame, renderFrame } from "./render.js";
 import { type SectorMap, sectorMap } from "./sector.js";
+import { consequencesOf, imageFile, labelFile, sortFaults, type TrueFault } from "./truth.js";
 import { clipLook, framePose, type PatientLook, patientLook } from "./variation.js";
 
-/** Raised whenever the pictures of one seed change, so that an older folder is not taken for a new one. */
-const REVISION = 2;
-const RECORD = "simulation.json";
-
 /** What a simulation wrote. Everything but `out` and `reused` depends on the options alone. */
-export interface SimulationSummary {
+export interface SimulationSummary extends SimulationCounts {
   out: string;
   /** True where `out` already held the complete simulation of the same options and nothing was written. */
   reused: boolean;
-  images: number;
-  splits: Record<Split, { patients: string[]; images: number }>;
-  /** Images of each view and of each regurgitant valve. */
-  views: Record<string, number>;
-  valves: Record<string, number>;
-}
-
-interface SimulationRecord {
-  revision: number;
-  options: ResolvedSimulation;
-  summary: Omit<SimulationSummary, "out" | "reused">;
-}
-
-interface Clip {
-  split: Split;
-  patient: number;
-  /** Number of the clip within its patient, from 1. */
-  clip: number;
-  scene: (typeof SCENES)[number];
 }
 
 /**
  * Writes a simulated data set of sector pictures to `options.out`: data.yaml, {train,valid,test}/images/*.jpg,
- * {train,valid,test}/labels/*.txt (`class x1 y1 .. x4 y4` normalised, a blank line, the one-hot view) and
- * simulation.json with the options. Each frame shows one jet, whose bounding box is the label. Patients are
- * disjoint between splits. The same options give the same bytes.
+ * {train,valid,test}/labels/*.txt (`class x1 y1 .. x4 y4` normalised, a blank line, the one-hot view),
+ * simulation.json with the options, truth.json with every planted fault and what follows from it, and
+ * truth.jsonl with what each frame truly shows. Each frame shows one regurgitation; its label is the box around
+ * the valve and the jet's turbulent core. Patients are disjoint between splits unless leakage is planted. The
+ * same options give the same bytes.
  *
  * The folder appears only when it is complete. One that already holds the same simulation is reused. Throws a
  * config error for bad options and an io error where the folder holds anything else or cannot be written.
@@ -60,10 +38,11 @@ export async function simulate(options: SimulationOptions): Promise<SimulationSu
   const resolved = resolveOptions(options);
   const out = resolve(options.out);
   const existing = await existingSimulation(out, resolved);
-  if (existing) return { out, reused: true, ...existing.summary };
+  if (existing) return { out, reused: true, ...existing };
+  const planted = plantFaults(planEntries(resolved), resolved);
   try {
-    const summary = await writeWhole(out, resolved);
-    return { out, reused: false, ...summary };
+    const counts = await writeWhole(out, (folder) => writeAll(folder, planted, resolved, options.onProgress));
+    return { out, reused: false, ...counts };
   } catch (cause) {
     if (cause instanceof EchoDuetError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -73,69 +52,77 @@ export async function simulate(options: SimulationOptions): Promise<SimulationSu
   }
 }
 
-/** Writes into a temporary folder beside `out` and renames it, or removes it where anything fails. */
-async function writeWhole(out: string, options: ResolvedSimulation): Promise<SimulationRecord["summary"]> {
-  await mkdir(dirname(out), { recursive: true });
-  const temporary = await mkdtemp(join(dirname(out), `.${basename(out)}.partial-`));
-  try {
-    const clips = planClips(options);
-    await writeFrames(temporary, clips, options);
-    const summary = summarise(clips, options.framesPerClip);
-    const record: SimulationRecord = { revision: REVISION, options, summary };
-    await writeFile(join(temporary, "data.yaml"), DATA_YAML);
-    await writeFile(join(temporary, RECORD), `${JSON.stringify(record, null, 2)}\n`);
-    // An empty folder may stand in the way, and not every system renames onto one.
-    await rmdir(out).catch(() => undefined);
-    await rename(temporary, out);
-    return summary;
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
-  }
-}
-
-/** All clips. Scenes go round within each split, so that six clips of a split show every scene. */
-function planClips(options: ResolvedSimulation): Clip[] {
-  const numbers = Array.from({ length: options.patients }, (_, i) => i + 1);
-  const shuffled = randomStream(options.seed, "simulate", "splits").shuffled(numbers);
-  const bySplit = splitPatients(shuffled, options.splits);
-  return SPLITS.flatMap((split) =>
-    bySplit[split]
-      .sort((a, b) => a - b)
-      .flatMap((patient, i) =>
-        Array.from({ length: options.clipsPerPatient }, (_, c) => {
-          const turn = (i * options.clipsPerPatient + c) % SCENES.length;
-          return { split, patient, clip: c + 1, scene: SCENES[turn]! };
-        }),
-      ),
-  );
-}
-
-async function writeFrames(
+async function writeAll(
   folder: string,
-  clips: readonly Clip[],
+  planted: Planted,
   options: ResolvedSimulation,
-): Promise<void> {
+  onProgress: SimulationOptions["onProgress"],
+): Promise<SimulationCounts> {
   for (const split of SPLITS) {
     await mkdir(join(folder, split, "images"), { recursive: true });
     await mkdir(join(folder, split, "labels"), { recursive: true });
   }
-  const bank = noiseBank(options.seed);
-  let scanner: Scanner | undefined;
-  for (const clip of clips) {
-    if (scanner?.patient !== clip.patient) scanner = scannerOf(clip.patient, options);
-    // One clip at a time: its frames are encoded on other threads while the next ones are rendered.
-    const writes: Promise<void>[] = [];
-    try {
-      for (const { name, frame } of renderClip(bank, clip, scanner, options)) {
-        writes.push(writeFrame(join(folder, clip.split), name, frame, clip));
-        if (writes.length % 8 === 0) await Promise.all(writes);
-      }
-    } finally {
-      await Promise.allSettled(writes);
-    }
-    await Promise.all(writes);
+  const truths = await writeFrames(folder, planted.entries, options, onProgress);
+  // Somewhere in the middle of a picture that is not there.
+  for (const orphan of planted.orphans) {
+    await writeFile(join(folder, labelFile(orphan)), labelText(orphan, [0.4, 0.45, 0.56, 0.64]));
   }
+  const faults = sortFaults([...consequencesOf(planted.entries), ...planted.faults]);
+  const counts = summarise(planted, faults);
+  await writeFile(join(folder, "truth.json"), faultsText(faults));
+  await writeFile(join(folder, "truth.jsonl"), truths.map((truth) => `${JSON.stringify(truth)}\n`).join(""));
+  await writeFile(join(folder, "data.yaml"), DATA_YAML);
+  await writeFile(join(folder, RECORD), recordText(options, counts));
+  return counts;
+}
+
+/** What one frame truly shows, a line of truth.jsonl. Boxes: left, top, right, bottom as shares of the picture. */
+interface FrameTruth {
+  file: string;
+  view: string;
+  class: string;
+  box: readonly number[];
+  /** Box of the jet's turbulent core alone. */
+  jet: readonly number[];
+  /** The patient and the number of the clip that are seen; copies are filed under another name. */
+  patient: string;
+  clip: number;
+  frame: number;
+  /** Place in the heart's cycle, 0 the onset of systole .. 1. */
+  phase: number;
+  difficulty: number;
+  machine: string;
+}
+
+/** Writes pictures and labels in the order of the entries; pictures are encoded while the next ones are drawn. */
+async function writeFrames(
+  folder: string,
+  entries: readonly Entry[],
+  options: ResolvedSimulation,
+  onProgress: SimulationOptions["onProgress"],
+): Promise<FrameTruth[]> {
+  const bank = noiseBank(options.seed);
+  const truths: FrameTruth[] = [];
+  let scanner: Scanner | undefined;
+  let writes: Promise<void>[] = [];
+  try {
+    for (const [i, entry] of entries.entries()) {
+      if (scanner?.patient !== entry.shows.patient) scanner = scannerOf(entry.shows.patient, options);
+      const { frame, truth } = drawEntry(bank, entry, scanner, options);
+      truths.push(truth);
+      writes.push(writeFrame(folder, entry, frame, options));
+      if (writes.length === 8) {
+        await Promise.all(writes);
+        writes = [];
+        onProgress?.(i + 1, entries.length);
+      }
+    }
+  } finally {
+    await Promise.allSettled(writes);
+  }
+  await Promise.all(writes);
+  onProgress?.(entries.length, entries.length);
+  return truths;
 }
 
 /** A patient's look and scan conversion, shared by the patient's clips. */
@@ -151,115 +138,88 @@ function scannerOf(patient: number, { seed, size }: ResolvedSimulation): Scanner
   return { patient, look, map: sectorMap(width, height, look) };
 }
 
-function* renderClip(
+function drawEntry(
   bank: NoiseBank,
-  { patient, clip, scene }: Clip,
+  entry: Entry,
   { look, map }: Scanner,
-  { seed, framesPerClip, difficulty }: ResolvedSimulation,
-): Generator<{ name: string; frame: RenderedFrame }> {
-  const thisClip = clipLook(seed, { patient, clip }, scene.valve, difficulty);
-  for (let f = 0; f < framesPerClip; f++) {
-    const pose = framePose(seed, { patient, clip, frame: f }, thisClip, scene.valve);
-    const frame = renderFrame(bank, map, { ...scene, patient: look, clip: thisClip, frame: pose });
-    yield { name: `${patientName(patient)}v${pad(clip, 2)}f${pad(f, 4)}`, frame };
-  }
+  { seed, difficulty }: ResolvedSimulation,
+): { frame: RenderedFrame; truth: FrameTruth } {
+  const { shows } = entry;
+  const { view, valve } = shows.scene;
+  const clip = clipLook(seed, shows, valve, difficulty);
+  const pose = framePose(seed, shows, clip, valve);
+  const frame = renderFrame(bank, map, { view, valve, patient: look, clip, frame: pose });
+  const truth: FrameTruth = {
+    ...{ file: imageFile(entry), view, class: valve },
+    box: shareBox(frame.box, map),
+    jet: shareBox(frame.jetBox, map),
+    ...{ patient: patientName(shows.patient), clip: shows.clip, frame: shows.frame },
+    phase: Number(pose.cycle.phase.toFixed(4)),
+    difficulty: Number(clip.difficulty.toFixed(4)),
+    machine: look.machine.name,
+  };
+  if (entry.image === "text") burnText(frame.picture, map, nameText(seed, entry));
+  return { frame, truth };
 }
 
-async function writeFrame(folder: string, name: string, frame: RenderedFrame, clip: Clip): Promise<void> {
-  const { width, height, data } = frame.picture;
-  const jpeg = sharp(data, { raw: { width, height, channels: 3 } })
+async function writeFrame(
+  folder: string,
+  entry: Entry,
+  { picture, box }: RenderedFrame,
+  { seed }: ResolvedSimulation,
+): Promise<void> {
+  const { width, height, data } = picture;
+  const jpeg = await sharp(data, { raw: { width, height, channels: 3 } })
     // Full chroma resolution: halved, it would smear the jet beyond its box.
-    .jpeg({ quality: 92, chromaSubsampling: "4:4:4" });
-  await writeFile(join(folder, "images", `${name}.jpg`), await jpeg.toBuffer());
-  await writeFile(join(folder, "labels", `${name}.txt`), labelText(frame, clip.scene));
+    .jpeg({ quality: entry.image === "re-encoded" ? 72 : 92, chromaSubsampling: "4:4:4" })
+    .toBuffer();
+  const kept =
+    entry.image === "corrupt" ? jpeg.subarray(0, Math.ceil(jpeg.length * cutAt(seed, entry))) : jpeg;
+  await writeFile(join(folder, imageFile(entry)), kept);
+  if (entry.label.fault === "labelMissing") return;
+  await writeFile(join(folder, labelFile(entry)), labelText(entry, shareBox(box, picture)));
 }
 
-/** The joint label: class and the box's corners clockwise from the upper left, a blank line, one-hot view. */
-function labelText({ picture, box }: RenderedFrame, scene: Clip["scene"]): string {
-  const [x1, x2] = [box[0] / picture.width, box[2] / picture.width];
-  const [y1, y2] = [box[1] / picture.height, box[3] / picture.height];
-  const corners = [x1, y1, x2, y1, x2, y2, x1, y2].map((c) => c.toFixed(6)).join(" ");
-  const view = VIEWS.map((name) => (name === scene.view ? 1 : 0)).join(" ");
-  return `${VALVES.indexOf(scene.valve)} ${corners}\n\n${view}\n`;
+/** Share of a picture's bytes that are left of it where its file is cut off. */
+function cutAt(seed: number, { name }: Entry): number {
+  return randomStream(seed, "simulate", "cut", name).uniform(0.1, 0.6);
 }
 
-function summarise(clips: readonly Clip[], framesPerClip: number): SimulationRecord["summary"] {
-  const count = (holds: (clip: Clip) => boolean): number => clips.filter(holds).length * framesPerClip;
-  const ofSplit = (split: Split) => ({
-    patients: [...new Set(clips.filter((c) => c.split === split).map((c) => patientName(c.patient)))],
-    images: count((c) => c.split === split),
+/** An invented name, date of birth and number. */
+function nameText(seed: number, { name }: Entry): string {
+  const random = randomStream(seed, "simulate", "text", name);
+  const pick = (from: readonly string[]): string => from[random.integer(from.length)]!;
+  const two = (low: number, count: number): string => String(low + random.integer(count)).padStart(2, "0");
+  const family = pick(["SPECIMEN", "EXAMPLE", "MUSTERMANN", "SAMPLE", "TESTCASE"]);
+  const date = `${two(1930, 70)}-${two(1, 12)}-${two(1, 28)}`;
+  return `${family} ${pick(["A", "B", "J", "K", "M"])} ${date} ID ${10000 + random.integer(90000)}`;
+}
+
+function summarise({ entries, orphans }: Planted, faults: readonly TrueFault[]): SimulationCounts {
+  const count = (holds: (entry: Entry) => boolean): number => entries.filter(holds).length;
+  const splits = SPLITS.map((split) => {
+    const own = entries.filter((entry) => entry.split === split);
+    const labels =
+      own.filter(({ label }) => label.fault !== "labelMissing").length +
+      orphans.filter((orphan) => orphan.split === split).length;
+    return [split, { patients: [...new Set(own.map(({ patient }) => patient))], images: own.length, labels }];
   });
+  const codes = [...new Set(faults.map(({ code }) => code))];
   return {
-    images: clips.length * framesPerClip,
-    splits: { train: ofSplit("train"), valid: ofSplit("valid"), test: ofSplit("test") },
-    views: Object.fromEntries(VIEWS.map((view) => [view, count((c) => c.scene.view === view)])),
-    valves: Object.fromEntries(VALVES.map((valve) => [valve, count((c) => c.scene.valve === valve)])),
+    images: entries.length,
+    splits: Object.fromEntries(splits) as SimulationCounts["splits"],
+    views: Object.fromEntries(VIEWS.map((view) => [view, count(({ shows }) => shows.scene.view === view)])),
+    valves: Object.fromEntries(
+      VALVES.map((valve) => [valve, count(({ shows }) => shows.scene.valve === valve)]),
+    ),
+    faults: Object.fromEntries(codes.map((code) => [code, faults.filter((f) => f.code === code).length])),
   };
 }
 
-/** The record of the complete simulation of these options in `out`, or undefined where `out` is free. */
-async function existingSimulation(
-  out: string,
-  options: ResolvedSimulation,
-): Promise<SimulationRecord | undefined> {
-  const entries = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === "ENOENT") return [];
-    throw new EchoDuetError("io", `${out}: expected a folder to write to, got ${error.message}`, {
-      cause: error,
-    });
-  });
-  if (entries.length === 0) return undefined;
-  const remedy = "remove it or name another folder";
-  if (!entries.includes(RECORD)) {
-    throw new EchoDuetError(
-      "io",
-      `${out}: expected an empty folder or an earlier simulation, got ${entries.length} other entries (${entries[0]}); ${remedy}`,
-    );
-  }
-  const record = await readRecord(join(out, RECORD), remedy);
-  const wanted = JSON.stringify({ revision: REVISION, options });
-  const found = JSON.stringify({ revision: record.revision, options: record.options });
-  if (wanted !== found) {
-    throw new EchoDuetError(
-      "io",
-      `${out}: expected a simulation of ${wanted}, got one of ${found}; ${remedy}`,
-    );
-  }
-  await checkComplete(out, record, remedy);
-  return record;
-}
-
-async function readRecord(path: string, remedy: string): Promise<SimulationRecord> {
-  try {
-    const record: SimulationRecord = JSON.parse(await readFile(path, "utf8"));
-    if (record.options && record.summary) return record;
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EchoDuetError("io", `${path}: expected a simulation's record, got ${reason}; ${remedy}`, {
-      cause,
-    });
-  }
-  throw new EchoDuetError("io", `${path}: expected a simulation's record, got other JSON; ${remedy}`);
-}
-
-async function checkComplete(out: string, record: SimulationRecord, remedy: string): Promise<void> {
-  for (const split of SPLITS) {
-    for (const kind of ["images", "labels"]) {
-      const folder = join(out, split, kind);
-      const found = (await readdir(folder).catch(() => [])).length;
-      const expected = record.summary.splits[split].images;
-      if (found === expected) continue;
-      throw new EchoDuetError("io", `${folder}: expected ${expected} files, got ${found}; ${remedy}`);
-    }
-  }
-}
-
-function patientName(patient: number): string {
-  return `p${pad(patient, 2)}`;
-}
-
-function pad(value: number, digits: number): string {
-  return String(value).padStart(digits, "0");
+/** truth.json, one fault a line. */
+function faultsText(faults: readonly TrueFault[]): string {
+  const lines = faults.map((fault) => `\n    ${JSON.stringify(fault)}`).join(",");
+  return `{\n  "faults": [${lines}${faults.length > 0 ? "\n  " : ""}]\n}\n`;
 }
 
 const DATA_YAML = `# Simulated colour-Doppler frames with one valve-regurgitation box each, and the view of each frame.
