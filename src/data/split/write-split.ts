@@ -183,6 +183,7 @@ function isSame(files: ReadonlyMap<string, string>, there: ReadonlyMap<string, s
 }
 
 function create(folder: string, files: ReadonlyMap<string, string>, { out }: WriteSplitOptions): void {
+  if (out === undefined) refuseReadOnly(folder);
   const temporary = temporaryPath(folder);
   try {
     mkdirSync(temporary, { recursive: true });
@@ -200,9 +201,21 @@ function create(folder: string, files: ReadonlyMap<string, string>, { out }: Wri
   }
 }
 
+/** A folder that nobody may write to is left alone even where the administrator could. */
+function refuseReadOnly(folder: string): void {
+  const splits = statSync(dirname(folder), { throwIfNoEntry: false });
+  const mode = (splits ?? statSync(dirname(dirname(folder)))).mode;
+  if ((mode & 0o222) === 0) throw readOnlyError(folder, "one without the right to write");
+}
+
 function besideDataError(folder: string, cause: unknown): EchoDuetError {
-  if (!["EACCES", "EPERM", "EROFS"].includes(errnoOf(cause) ?? "")) return ioError(folder, "created", cause);
-  const message = `${folder}: expected a data folder that can be written to, got ${errnoOf(cause)}`;
+  const code = errnoOf(cause);
+  const readOnly = code === "EACCES" || code === "EPERM" || code === "EROFS";
+  return readOnly ? readOnlyError(folder, code, cause) : ioError(folder, "created", cause);
+}
+
+function readOnlyError(folder: string, got: string, cause?: unknown): EchoDuetError {
+  const message = `${folder}: expected a data folder that can be written to, got ${got}`;
   return new EchoDuetError("io", `${message}; give a folder outside the data with --out DIR`, { cause });
 }
 
