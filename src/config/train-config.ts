@@ -119,7 +119,7 @@ export const trainConfigSchema = z.strictObject({
       blur: z
         .number()
         .min(0)
-        .max(1.5)
+        .max(1)
         .default(0)
         .describe("largest standard deviation of the grey tissue's blur (pixels of the input)"),
       sectorEdge: share()

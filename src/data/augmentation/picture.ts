@@ -21,15 +21,29 @@ export const greyStep = 0x010101;
 /** A pixel counts as grey tissue, not as flow, while its channels differ by less than this. */
 const greySpread = 24;
 
-/** The luminance of a grey pixel, 0..255, and -1 of a coloured one. */
-export function greyOf(word: number): number {
+/** The smallest channel of a pixel, and above its 8 bits the largest. */
+export function extremes(word: number): number {
   const red = word & 255;
   const green = (word >> 8) & 255;
   const blue = word >> 16;
-  const high = red > green ? (red > blue ? red : blue) : green > blue ? green : blue;
-  const low = red < green ? (red < blue ? red : blue) : green < blue ? green : blue;
-  // 0.299, 0.587, 0.114 in 1/256.
-  return high - low < greySpread ? (77 * red + 150 * green + 29 * blue + 128) >> 8 : -1;
+  // Without branches: which channel of a grey pixel is the largest is chance, and cannot be predicted.
+  const below = (red - green) & ((red - green) >> 31);
+  const high = red - below;
+  const low = green + below;
+  const above = (high - blue) & ((high - blue) >> 31);
+  const under = (blue - low) & ((blue - low) >> 31);
+  return ((high - above) << 8) | (low + under);
+}
+
+/** The luminance of a grey pixel, 0..255, and -1 of a coloured one. */
+export function greyOf(word: number): number {
+  const ends = extremes(word);
+  return (ends >> 8) - (ends & 255) < greySpread ? luminance(word) : -1;
+}
+
+/** 0.299 red + 0.587 green + 0.114 blue, in 1/256. */
+function luminance(word: number): number {
+  return (77 * (word & 255) + 150 * ((word >> 8) & 255) + 29 * (word >> 16) + 128) >> 8;
 }
 
 /** Whether a pixel is coloured: flow, or a coloured mark. */

@@ -26,12 +26,11 @@ const leastArea = 0.05;
  */
 export function findSector(picture: Picture): Sector | null {
   const grid = brightness(picture);
-  const opened = dilated(eroded(threshold(grid), grid), grid);
+  const opened = grown(grown(threshold(grid), 0, grid), 1, grid);
   const patches = patchesOf(opened, grid).filter((patch) => isTissue(patch, grid));
-  const area = patches.reduce((sum, { cells }) => sum + cells.length, 0);
+  const area = patches.reduce((sum, patch) => sum + patch.area, 0);
   if (area < leastArea * grid.values.length) return null;
-  const corners = patches.flatMap(({ cells }) => cells.flatMap((cell) => cornersOf(cell, grid)));
-  const hull = convexHull(corners);
+  const hull = convexHull(patches.flatMap((patch) => cornersOf(patch, grid)));
   return { hull, ...spans(hull, picture) };
 }
 
@@ -70,76 +69,90 @@ function brightness({ words, width, content }: Picture): Grid {
 
 function threshold({ values }: Grid): Uint8Array {
   const background = values.toSorted()[Math.floor(values.length / 20)];
-  return Uint8Array.from(values, (value) => (value >= Math.min(background, 24) + lit ? 1 : 0));
+  const limit = Math.min(background, 24) + lit;
+  return Uint8Array.from(values, (value) => (value >= limit ? 1 : 0));
 }
 
-/** Cells all of whose 3 x 3 neighbours are set; what lies outside the picture counts as set. */
-function eroded(mask: Uint8Array, grid: Grid): Uint8Array {
-  return mask.map((_, cell) => (neighbours(cell, grid).every((at) => mask[at] === 1) ? 1 : 0));
-}
-
-/** Cells any of whose 3 x 3 neighbours is set. */
-function dilated(mask: Uint8Array, grid: Grid): Uint8Array {
-  return mask.map((_, cell) => (neighbours(cell, grid).some((at) => mask[at] === 1) ? 1 : 0));
-}
-
-function neighbours(cell: number, { columns, rows }: Grid): number[] {
-  const [x, y] = [cell % columns, Math.floor(cell / columns)];
-  const out: number[] = [];
-  for (let row = Math.max(y - 1, 0); row <= Math.min(y + 1, rows - 1); row++) {
-    for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, columns - 1); column++) {
-      out.push(row * columns + column);
+/** A mask in which each cell with one of its 3 x 3 neighbours at `value` is at it: 0 erodes, 1 dilates. */
+function grown(mask: Uint8Array, value: 0 | 1, { columns, rows }: Grid): Uint8Array {
+  const out = mask.slice();
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      if (mask[row * columns + column] !== value) continue;
+      const right = Math.min(column + 2, columns);
+      for (let y = Math.max(row - 1, 0); y < Math.min(row + 2, rows); y++) {
+        out.fill(value, y * columns + Math.max(column - 1, 0), y * columns + right);
+      }
     }
   }
   return out;
 }
 
-/** Connected cells with their bounds, the last row and column included. */
+/** Connected cells: their count and, for each row from the first on, the leftmost and rightmost column. */
 interface Patch {
-  readonly cells: readonly number[];
-  readonly across: number;
-  readonly down: number;
+  readonly area: number;
+  readonly extents: ReadonlyMap<number, readonly [left: number, right: number]>;
 }
 
 function patchesOf(mask: Uint8Array, grid: Grid): Patch[] {
   const open = mask.slice();
   const patches: Patch[] = [];
-  open.forEach((set, first) => {
-    if (set === 0) return;
-    const cells = [first];
-    open[first] = 0;
-    for (let i = 0; i < cells.length; i++) {
-      for (const next of neighbours(cells[i], grid)) {
-        if (open[next] === 0) continue;
-        open[next] = 0;
-        cells.push(next);
-      }
-    }
-    const xs = cells.map((cell) => cell % grid.columns);
-    const ys = cells.map((cell) => Math.floor(cell / grid.columns));
-    const across = Math.max(...xs) - Math.min(...xs) + 1;
-    const down = Math.max(...ys) - Math.min(...ys) + 1;
-    patches.push({ cells, across, down });
-  });
+  for (let first = 0; first < open.length; first++) {
+    if (open[first] === 1) patches.push(takePatch(open, first, grid));
+  }
   return patches;
 }
 
-/** Whether a patch may be part of the body: not tiny, and no bar of colours or greys. */
-function isTissue({ cells, across, down }: Patch, { columns, values }: Grid): boolean {
-  const bar = Math.min(across, down) <= 0.08 * columns && cells.length > 0.8 * across * down;
-  return cells.length > 0.004 * values.length && !bar;
+/** The patch of a cell, its cells set to 0. */
+function takePatch(open: Uint8Array, first: number, { columns, rows }: Grid): Patch {
+  const queue = [first];
+  open[first] = 0;
+  const extents = new Map<number, [number, number]>();
+  for (let i = 0; i < queue.length; i++) {
+    const column = queue[i] % columns;
+    const row = (queue[i] - column) / columns;
+    const extent = extents.get(row);
+    if (!extent) extents.set(row, [column, column]);
+    else {
+      extent[0] = Math.min(extent[0], column);
+      extent[1] = Math.max(extent[1], column);
+    }
+    for (let y = Math.max(row - 1, 0); y < Math.min(row + 2, rows); y++) {
+      for (let x = Math.max(column - 1, 0); x < Math.min(column + 2, columns); x++) {
+        const next = y * columns + x;
+        if (open[next] === 0) continue;
+        open[next] = 0;
+        queue.push(next);
+      }
+    }
+  }
+  return { area: queue.length, extents };
 }
 
-function cornersOf(cell: number, { columns, side, content }: Grid): Point[] {
-  const x = content.x1 + (cell % columns) * side;
-  const y = content.y1 + Math.floor(cell / columns) * side;
-  const [right, bottom] = [Math.min(x + side, content.x2), Math.min(y + side, content.y2)];
-  return [
-    [x, y],
-    [right, y],
-    [x, bottom],
-    [right, bottom],
-  ];
+/** Whether a patch may be part of the body: not tiny, and no bar of colours or greys. */
+function isTissue({ area, extents }: Patch, { columns, values }: Grid): boolean {
+  const sides = [...extents.values()];
+  const across = Math.max(...sides.map(([, right]) => right)) - Math.min(...sides.map(([left]) => left)) + 1;
+  const down = extents.size;
+  const bar = Math.min(across, down) <= 0.08 * columns && area > 0.8 * across * down;
+  return area > 0.004 * values.length && !bar;
+}
+
+/** The outer corners of a patch's rows, in pixels. */
+function cornersOf({ extents }: Patch, { side, content }: Grid): Point[] {
+  return [...extents].flatMap(([row, [left, right]]) => {
+    const x1 = content.x1 + left * side;
+    const x2 = Math.min(content.x1 + (right + 1) * side, content.x2);
+    const y1 = content.y1 + row * side;
+    const y2 = Math.min(y1 + side, content.y2);
+    const corners: Point[] = [
+      [x1, y1],
+      [x2, y1],
+      [x1, y2],
+      [x2, y2],
+    ];
+    return corners;
+  });
 }
 
 /** Andrew's monotone chain (1979): left to right along one side, back along the other. */

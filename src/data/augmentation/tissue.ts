@@ -1,7 +1,7 @@
 import { blurredGrey } from "./blur.js";
 import type { Draws } from "./draws.js";
 import type { AugmentOptions } from "./options.js";
-import { greyOf, greyStep, type Picture } from "./picture.js";
+import { extremes, greyOf, greyStep, type Picture } from "./picture.js";
 import { speckleBank, speckleSide } from "./speckle.js";
 
 /**
@@ -27,6 +27,8 @@ export function changeTissue(picture: Picture, options: AugmentOptions, draws: D
     const grainRow = ((y + offsetY) & (speckleSide - 1)) * speckleSide;
     for (let x = content.x1; x < content.x2; x++) {
       const at = y * width + x;
+      // Black stays black, and much of a picture is.
+      if (words[at] === 0 && smooth === null) continue;
       const grey = greyOf(words[at]);
       if (grey < 0) continue;
       const grain = 1 + deviation * grains[grainRow + ((x + offsetX) & (speckleSide - 1))];
@@ -45,12 +47,8 @@ function toneTable(gain: number, gamma: number): Float64Array {
 
 /** A pixel with all channels moved by as much of `change` as leaves them between 0 and 255. */
 function shifted(word: number, change: number): number {
-  const red = word & 255;
-  const green = (word >> 8) & 255;
-  const blue = word >> 16;
-  const high = red > green ? (red > blue ? red : blue) : green > blue ? green : blue;
-  const low = red < green ? (red < blue ? red : blue) : green < blue ? green : blue;
-  const most = 255 - high;
-  const kept = change > most ? most : change < -low ? -low : change;
-  return word + kept * greyStep;
+  const ends = extremes(word);
+  const most = 255 - (ends >> 8);
+  const least = -(ends & 255);
+  return word + (change > most ? most : change < least ? least : change) * greyStep;
 }
