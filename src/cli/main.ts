@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { echoduetVersion } from "../training/index.js";
+import { auditCommand } from "./commands/audit.js";
 import { convertCommand } from "./commands/convert.js";
 import { demoCommand } from "./commands/demo.js";
 import { exportCommand } from "./commands/export.js";
@@ -20,6 +21,7 @@ const program = new Command("echoduet")
   .showHelpAfterError("(--help tells the options)")
   .exitOverride();
 const commands = [
+  auditCommand,
   trainCommand,
   valCommand,
   predictCommand,

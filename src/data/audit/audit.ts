@@ -2,6 +2,7 @@ import { loadDataDescription } from "../description.js";
 import { checks } from "./checks/index.js";
 import { findMixedClips } from "./clips.js";
 import type { Evidence } from "./evidence.js";
+import { auditImages, duplicateNames } from "./image-audit.js";
 import { compareCodeUnits } from "./order.js";
 import { rulesOf } from "./rules.js";
 import { type DataScan, scanData } from "./scan.js";
@@ -37,9 +38,10 @@ export async function auditData(dataYaml: string, options: AuditOptions = {}): P
 }
 
 /** As `auditData`, with the scan that the report is from. */
-export async function runAudit(dataYaml: string, _options: AuditOptions = {}): Promise<Audit> {
+export async function runAudit(dataYaml: string, options: AuditOptions = {}): Promise<Audit> {
   const scan = scanData(loadDataDescription(dataYaml));
   const rules = rulesOf(scan.description);
+  const images = options.images === false ? null : await auditImages(scan.frames, options);
   const viewOrders = rankViewOrders(scan, rules);
   const evidence: Evidence = {
     scan,
@@ -47,9 +49,9 @@ export async function runAudit(dataYaml: string, _options: AuditOptions = {}): P
     viewOrders,
     betterOrder: findBetterOrder(scan, rules, viewOrders),
     mixedClips: findMixedClips(scan),
-    leakage: leakageOf(scan, []),
+    leakage: leakageOf(scan, images ? duplicateNames(images, scan.frames) : []),
     shift: testShift(scan),
-    images: null,
+    images,
   };
   return {
     report: { summary: summarise(evidence), findings: findingsOf(evidence), viewOrders },

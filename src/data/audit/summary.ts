@@ -2,7 +2,9 @@ import type { ScannedBox } from "../labels.js";
 import { findLeakage, type SplitLeakage } from "../leakage.js";
 import type { SplitName } from "../description.js";
 import type { Evidence } from "./evidence.js";
+import { summariseImages } from "./image-summary.js";
 import { compareCodeUnits, groupBy } from "./order.js";
+import { quantiles } from "./quantiles.js";
 import { type DataScan, type ScannedFrame, splitNames } from "./scan.js";
 import type {
   AuditSummary,
@@ -10,13 +12,12 @@ import type {
   Counts,
   GroupTally,
   LeakageCount,
-  Quantiles,
   SplitTally,
   Tally,
 } from "./types.js";
 
 /** Everything that can be counted on a data set, right or wrong. */
-export function summarise({ scan, rules, mixedClips, leakage, shift }: Evidence): AuditSummary {
+export function summarise({ scan, rules, mixedClips, leakage, shift, images }: Evidence): AuditSummary {
   const { description, frames, views, viewsDeclared } = scan;
   const all = tallyOf(scan, frames);
   return {
@@ -45,7 +46,7 @@ export function summarise({ scan, rules, mixedClips, leakage, shift }: Evidence)
     mixedClips,
     leakage: leakageCounts(scan, leakage),
     shift,
-    images: null,
+    images: images && summariseImages(images),
   };
 }
 
@@ -112,22 +113,6 @@ function boxStatistics({ description, frames }: DataScan): Readonly<Record<strin
     return [[name, { boxes: boxes.length, outOfRange, width, height, area, centreX, centreY }]];
   });
   return Object.fromEntries(statistics);
-}
-
-/** Quantiles by linear interpolation between order statistics (as NumPy's default); null of no values. */
-export function quantiles(values: readonly number[]): Quantiles | null {
-  if (values.length === 0) return null;
-  const sorted = Float64Array.from(values).sort();
-  const at = (share: number): number => {
-    const place = share * (sorted.length - 1);
-    const low = Math.floor(place);
-    const high = Math.min(low + 1, sorted.length - 1);
-    return sorted[low] + (place - low) * (sorted[high] - sorted[low]);
-  };
-  return {
-    ...{ min: at(0), p5: at(0.05), p25: at(0.25), median: at(0.5) },
-    ...{ p75: at(0.75), p95: at(0.95), max: at(1) },
-  };
 }
 
 /** Every pair of splits, those without leakage too. */

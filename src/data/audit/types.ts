@@ -144,7 +144,7 @@ export interface ShiftTest {
   readonly distance: number | null;
   /** Of the permutation test; null where it has nothing to permute or data.yaml declares no `groups`. */
   readonly pValue: number | null;
-  /** What the test dealt out anew between the two splits. */
+  /** What the test dealt out anew: patients, clips of patients in both splits, frames of clips in both. */
   readonly units: { readonly patients: number; readonly clips: number; readonly frames: number };
   /** Whether the distance is large and is not chance. */
   readonly shifted: boolean;
@@ -172,7 +172,7 @@ export interface ImageSummary {
   /** Share of an image's pixels that have a colour, as flow has. */
   readonly coloured: Quantiles | null;
   readonly nearDuplicates: {
-    /** Bits below which two images are compared pixel by pixel; null where no threshold could be taken. */
+    /** Bits up to which two images are compared pixel by pixel; null where there is nothing to learn it from. */
     readonly threshold: number | null;
     /** Pairs of images of different patients by the bits in which their hashes differ. */
     readonly distances: readonly number[];

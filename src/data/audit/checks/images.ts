@@ -14,7 +14,7 @@ export const imageUnreadable: Check = {
     ),
 };
 
-/** Images of the same bytes. */
+/** Images of the same pixels. */
 export const duplicateExact: Check = {
   severity: "warning",
   unit: "groups of images",
@@ -23,7 +23,7 @@ export const duplicateExact: Check = {
   find: ({ images }) => {
     const groups = images?.identical ?? [];
     const details = groups.flatMap((names) =>
-      names.slice(1).map((file) => ({ file, message: `the same bytes as ${names[0]}` })),
+      names.slice(1).map((file) => ({ file, message: `the same picture as ${names[0]}` })),
     );
     return { count: groups.length, files: foundFiles(groups.flat().map(named)).files, details };
   },
