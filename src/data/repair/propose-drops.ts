@@ -2,6 +2,7 @@ import type { Evidence } from "../audit/evidence.js";
 import { compareCodeUnits, groupBy } from "../audit/order.js";
 import type { ScannedFrame } from "../audit/scan.js";
 import type { DuplicatePair } from "../audit/types.js";
+import type { LabelBox } from "../labels.js";
 import { contentsMark, type RepairAction, type RepairCode } from "./plan.js";
 
 /**
@@ -30,17 +31,22 @@ export function proposeDrops(evidence: Evidence, hashes: ReadonlyMap<string, str
     const [kept, ...dropped] = names.map((name) => candidates(name, others)).sort(compareCandidates);
     for (const name of names) keptOf.set(name, kept.frame.name);
     return dropped.map((copy) => {
-      const why = `copy of ${kept.frame.name}, which is kept: ${reasonToKeep(kept, copy)}`;
-      return drop("duplicate.exact", copy.frame.name, `${why}${disagreement(kept.frame, copy.frame)}`, true);
+      const why = `copy of ${kept.frame.name}, which is kept (${reasonToKeep(kept, copy)})`;
+      return drop(
+        "duplicate.exact",
+        copy.frame.name,
+        `${why}${disagreement(evidence, kept.frame, copy.frame)}`,
+        true,
+      );
     });
   });
   const near = chooseNear(images.pairs, keptOf, candidates).map(({ kept, dropped, pair }) => {
     const likeness = `${pair.distance} bits apart, correlation ${pair.correlation.toFixed(3)}`;
-    const why = `like ${kept.frame.name} (${likeness}), which is kept: ${reasonToKeep(kept, dropped)}`;
+    const why = `like ${kept.frame.name} (${likeness}), which is kept (${reasonToKeep(kept, dropped)})`;
     return drop(
       "duplicate.near",
       dropped.frame.name,
-      `${why}${disagreement(kept.frame, dropped.frame)}`,
+      `${why}${disagreement(evidence, kept.frame, dropped.frame)}`,
       false,
     );
   });
@@ -87,16 +93,16 @@ const criteria: readonly {
   {
     of: ({ clipElsewhere }) => clipElsewhere,
     say: (kept, dropped) =>
-      `${kept.clipElsewhere} frames of its clip are in other splits, against ${dropped.clipElsewhere}`,
+      `frames of its clip in other splits ${kept.clipElsewhere}, of this one's ${dropped.clipElsewhere}`,
   },
   {
     of: ({ patientElsewhere }) => patientElsewhere,
     say: (kept, dropped) =>
-      `${kept.patientElsewhere} frames of its patient are in other splits, against ${dropped.patientElsewhere}`,
+      `frames of its patient in other splits ${kept.patientElsewhere}, of this one's ${dropped.patientElsewhere}`,
   },
   {
     of: ({ faults }) => faults,
-    say: (kept, dropped) => `its label has ${kept.faults} faults, against ${dropped.faults}`,
+    say: (kept, dropped) => `faults of its label ${kept.faults}, of this one's ${dropped.faults}`,
   },
   // A held-out split is small, and comparable with earlier scores only while it stays as it is.
   { of: ({ split }) => split, say: ({ frame }) => `the held-out ${frame.split} split stays as it is` },
@@ -112,10 +118,33 @@ function reasonToKeep(kept: Candidate, dropped: Candidate): string {
   return decisive?.say(kept, dropped) ?? "the first by name";
 }
 
-function disagreement(kept: ScannedFrame, dropped: ScannedFrame): string {
-  const says = ({ boxes, view }: ScannedFrame): string =>
-    JSON.stringify([view, boxes.map((box) => [box.class, box.cx, box.cy, box.w, box.h])]);
-  return says(kept) === says(dropped) ? "" : "; their labels differ, so look at both";
+/** How the labels of two copies differ, for the end of a sentence. */
+function disagreement({ scan }: Evidence, kept: ScannedFrame, dropped: ScannedFrame): string {
+  const { names } = scan.description;
+  const viewOf = ({ view }: ScannedFrame): string => scan.views[view] ?? "no view";
+  const classesIn = ({ boxes }: ScannedFrame): string =>
+    boxes
+      .map((box) => names[box.class])
+      .sort(compareCodeUnits)
+      .join(" ") || "no box";
+  const different = [viewOf, classesIn].filter((of) => of(kept) !== of(dropped));
+  if (different.length > 0) {
+    const says = (frame: ScannedFrame): string => different.map((of) => of(frame)).join(" and ");
+    return `; its label says ${says(kept)}, this one ${says(dropped)}: look at both`;
+  }
+  const overlaps = kept.boxes.map((box) => Math.max(...dropped.boxes.map((other) => overlap(box, other))));
+  const least = Math.min(1, ...overlaps);
+  return least > 0.995 ? "" : `; their boxes overlap by ${least.toFixed(2)}`;
+}
+
+/** Intersection over union of two boxes of one class, 0 for different classes. */
+function overlap(a: LabelBox, b: LabelBox): number {
+  if (a.class !== b.class) return 0;
+  const shared = (p: number, sizeP: number, q: number, sizeQ: number): number =>
+    Math.max(0, Math.min(p + sizeP / 2, q + sizeQ / 2) - Math.max(p - sizeP / 2, q - sizeQ / 2));
+  const both = shared(a.cx, a.w, b.cx, b.w) * shared(a.cy, a.h, b.cy, b.h);
+  const union = a.w * a.h + b.w * b.h - both;
+  return union > 0 ? both / union : 0;
 }
 
 /** Of near duplicates the better ones stay, and each one that is like one that stays is dropped. */
