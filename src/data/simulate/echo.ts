@@ -1,7 +1,7 @@
 import type { Anatomy } from "./anatomy.js";
 import { cell, type NoiseBank, smoothNoise, speckle } from "./noise.js";
 import { rowRadius, ROWS } from "./sector.js";
-import { cavityDistance, type Distance, strokesEcho } from "./shapes.js";
+import { cavityDistance, type Distance, type Ray, strokeEchoes } from "./shapes.js";
 import type { ClipLook, FramePose, PatientLook } from "./variation.js";
 
 /** Echo amplitude of blood, about 53 dB under the brightest tissue. */
@@ -19,15 +19,17 @@ export interface EchoScene {
   frame: FramePose;
 }
 
-/** One beam through the anatomy: positions in the anatomy's coordinates per row, and its direction there. */
+/** One beam through the anatomy: its place in the sector, and its samples' positions in the anatomy. */
 export interface Beam {
   index: number;
   /** Angle from the vertical, radians. */
   angle: number;
+  /** The beam without warping, in the anatomy. */
+  ray: Ray;
+  /** Distance between samples in the anatomy. */
+  spacing: number;
   u: Float64Array;
   v: Float64Array;
-  directionU: number;
-  directionV: number;
 }
 
 /** Echoes along a beam: signed distance to blood per row, and grey level 0..255 after log compression. */
@@ -40,7 +42,7 @@ export type EchoTracer = (beam: Beam, depth: Float64Array, grey: Float64Array) =
  */
 export function echoTracer(bank: NoiseBank, { anatomy, patient, clip, frame }: EchoScene): EchoTracer {
   const distance = nearest(anatomy.cavities.map(cavityDistance));
-  const strokes = strokesEcho(anatomy.strokes);
+  const strokes = strokeEchoes(anatomy.strokes);
   const { wall } = anatomy;
   const [ou, ov] = clip.offset;
   const step = (1 - patient.nearRadius) / (ROWS - 1);
@@ -52,6 +54,7 @@ export function echoTracer(bank: NoiseBank, { anatomy, patient, clip, frame }: E
     let ringing = 0;
     let shadow = 0;
     let before = distance(beam.u[0]!, beam.v[0]!);
+    strokes.aim(beam.ray);
     for (let row = 0; row < ROWS; row++) {
       const u = beam.u[row]!;
       const v = beam.v[row]!;
@@ -60,7 +63,7 @@ export function echoTracer(bank: NoiseBank, { anatomy, patient, clip, frame }: E
       depth[row] = toBlood;
       const slope = (toBlood - before) / step;
       before = toBlood;
-      const bright = strokes(u, v, beam.directionU, beam.directionV);
+      const bright = strokes.at(u, v, row * beam.spacing);
       let amplitude = BLOOD;
       if (toBlood > -0.03 || bright > 0) {
         const fine = smoothNoise(bank, u * 26 + ou, v * 32 + ov);
@@ -92,7 +95,7 @@ export function echoTracer(bank: NoiseBank, { anatomy, patient, clip, frame }: E
         cell(row + frame.offset[0], beam.index + frame.offset[1]),
         STILL,
       );
-      const decibel = 20 * Math.log10((amplitude + haze[row]!) * grain + floor);
+      const decibel = (20 / Math.LN10) * Math.log((amplitude + haze[row]!) * grain + floor);
       const gain = patient.gain + clip.gain - patient.depthLoss * (radius - 0.4) - shadow + lateral(radius);
       grey[row] = 255 * Math.min(1, Math.max(0, (decibel + gain) / patient.dynamicRange + 1));
     }

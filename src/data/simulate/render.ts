@@ -1,6 +1,5 @@
 import type { Anatomy, Valve, View } from "./anatomy.js";
 import {
-  type FlowField,
   JET,
   type Jet,
   jetCore,
@@ -26,7 +25,7 @@ import {
 } from "./sector.js";
 import type { Point } from "./shapes.js";
 import type { ClipLook, FramePose, PatientLook } from "./variation.js";
-import { unwarp, warp } from "./warp.js";
+import { LARGEST_WARP, unwarp, warpU, warpV } from "./warp.js";
 
 /** All that one frame shows. */
 export interface Scene {
@@ -49,6 +48,8 @@ export interface RenderedFrame {
   jetBox: PixelBox;
 }
 
+/** Samples of a beam from one place whose warping is worked out to the next. */
+const WARP_EVERY = 4;
 /** Grey level above which a scanner shows tissue and not flow. */
 const TISSUE_FIRST = 105;
 
@@ -131,6 +132,7 @@ function renderPolar(
   for (let b = 0; b < BEAMS; b++) {
     aim(beam, b, bank, scene);
     trace(beam, depth, grey);
+    const { directionU, directionV } = beam.ray;
     const inWindow = beam.angle > window.angleFrom && beam.angle < window.angleTo;
     for (let row = 0; row < ROWS; row++) {
       const i = row * BEAMS + b;
@@ -139,12 +141,15 @@ function renderPolar(
       const radius = rowRadius(row, patient.nearRadius);
       if (radius < window.radiusFrom || radius > window.radiusTo) continue;
       const streak = smoothNoise(bank, b / 6 + frame.offset[0], row / 1.8 + frame.offset[1]);
-      const at = [beam.u[row]!, beam.v[row]!, beam.directionU, beam.directionV, streak] as const;
-      let velocity = core(...at);
+      const u = beam.u[row]!;
+      const v = beam.v[row]!;
+      let velocity = core(u, v, directionU, directionV, streak);
       let kind = JET;
-      if (Number.isNaN(velocity)) {
+      // Flow is laminar in blood, stray in tissue, and not shown where tissue is bright.
+      if (Number.isNaN(velocity) && grey[row]! <= TISSUE_FIRST) {
         kind = LAMINAR_FLOW;
-        velocity = quietFlow(depth[row]! + 0.006 * streak, grey[row]!, laminar, stray, at);
+        const quiet = depth[row]! + 0.006 * streak < 0.004 ? laminar : stray;
+        velocity = quiet(u, v, directionU, directionV, streak);
       }
       if (Number.isNaN(velocity)) continue;
       out.flow[i] = kind;
@@ -154,26 +159,14 @@ function renderPolar(
   return out;
 }
 
-/** Flow outside the core: laminar in blood, stray colour in tissue, and none where tissue is bright. */
-function quietFlow(
-  depth: number,
-  grey: number,
-  laminar: FlowField,
-  stray: FlowField,
-  at: Readonly<Parameters<FlowField>>,
-): number {
-  if (grey > TISSUE_FIRST) return Number.NaN;
-  return depth < 0.004 ? laminar(...at) : stray(...at);
-}
-
 function emptyBeam(): Beam {
   return {
     index: 0,
     angle: 0,
+    ray: { u: 0, v: 0, directionU: 0, directionV: 1, stray: LARGEST_WARP * Math.SQRT2 },
+    spacing: 0,
     u: new Float64Array(ROWS),
     v: new Float64Array(ROWS),
-    directionU: 0,
-    directionV: 1,
   };
 }
 
@@ -185,17 +178,33 @@ function aim(beam: Beam, index: number, bank: NoiseBank, { patient, clip, frame 
   const [beamU, beamV] = [Math.sin(angle), Math.cos(angle)];
   beam.index = index;
   beam.angle = angle;
-  beam.directionU = (beamU * cos + beamV * sin) * clip.scale;
-  beam.directionV = (beamV * cos - beamU * sin) * clip.scale;
-  for (let row = 0; row < ROWS; row++) {
-    const radius = rowRadius(row, patient.nearRadius);
-    const du = radius * beamU - clip.shift[0] - frame.drift[0];
-    const dv = radius * beamV - 0.5 - clip.shift[1] - frame.drift[1];
-    const u = du * cos + dv * sin;
-    const v = 0.5 + dv * cos - du * sin;
-    const displacement = warp(bank, clip.offset[0], u, v);
-    beam.u[row] = u + displacement[0];
-    beam.v[row] = v + displacement[1];
+  const start = rowRadius(0, patient.nearRadius);
+  const originU = -clip.shift[0] - frame.drift[0];
+  const originV = -0.5 - clip.shift[1] - frame.drift[1];
+  const { ray } = beam;
+  ray.directionU = (beamU * cos + beamV * sin) * clip.scale;
+  ray.directionV = (beamV * cos - beamU * sin) * clip.scale;
+  ray.u = (start * beamU + originU) * cos + (start * beamV + originV) * sin;
+  ray.v = 0.5 + (start * beamV + originV) * cos - (start * beamU + originU) * sin;
+  beam.spacing = (1 - start) / (ROWS - 1) / clip.scale;
+  const straight = (row: number): [u: number, v: number] => [
+    ray.u + row * beam.spacing * ray.directionU,
+    ray.v + row * beam.spacing * ray.directionV,
+  ];
+  // The warping is smooth: every few samples are enough, with straight lines between them.
+  let [u, v] = straight(0);
+  beam.u[0] = u + warpU(bank, clip.offset[0], u, v);
+  beam.v[0] = v + warpV(bank, clip.offset[0], u, v);
+  for (let from = 0; from < ROWS - 1; from += WARP_EVERY) {
+    const to = Math.min(ROWS - 1, from + WARP_EVERY);
+    [u, v] = straight(to);
+    const endU = u + warpU(bank, clip.offset[0], u, v);
+    const endV = v + warpV(bank, clip.offset[0], u, v);
+    for (let row = from + 1; row <= to; row++) {
+      const t = (row - from) / (to - from);
+      beam.u[row] = beam.u[from]! + t * (endU - beam.u[from]!);
+      beam.v[row] = beam.v[from]! + t * (endV - beam.v[from]!);
+    }
   }
 }
 

@@ -40,20 +40,38 @@ function fadeOf(halfWidth: number): number {
   return 0.003 + 0.55 * halfWidth;
 }
 
-/** Echo 0..1 of a place seen along the unit vector of its beam. */
-export type Echo = (u: number, v: number, beamU: number, beamV: number) => number;
+/** A straight beam: where it starts, its unit direction, and how far its samples may stray from it sideways. */
+export interface Ray {
+  u: number;
+  v: number;
+  directionU: number;
+  directionV: number;
+  stray: number;
+}
+
+/** Echoes of strokes along beams. */
+export interface StrokeEchoes {
+  /** Makes ready for the samples of one beam. */
+  aim(ray: Ray): void;
+  /** Echo 0..1 at (u, v), a sample of the beam at this distance from its start. */
+  at(u: number, v: number, distance: number): number;
+}
+
+/** Numbers a stroke has in the flat array, and a stroke in reach of the beam: its offset there and its span. */
+const WIDTH = 10;
 
 /**
  * Echo of the brightest stroke at a place: its brightness within the half-width, falling off as a Gaussian
- * beyond, 0 far away. A stroke across the beam mirrors it; one along the beam hardly shows. One flat array,
- * since this runs for every stroke at every sample.
+ * beyond, 0 far away. A stroke across the beam mirrors it; one along the beam hardly shows. Flat arrays and
+ * only the strokes that a beam can meet, since this runs at every sample.
  */
-export function strokesEcho(strokes: readonly Stroke[]): Echo {
-  const width = 9;
+export function strokeEchoes(strokes: readonly Stroke[]): StrokeEchoes {
   const flat = Float64Array.from(
     strokes.flatMap(({ from, to, halfWidth, brightness }) => {
       const [du, dv] = [to[0] - from[0], to[1] - from[1]];
       const squared = Math.max(du * du + dv * dv, 1e-12);
+      const fade = fadeOf(halfWidth);
+      const reach = halfWidth + 2.6 * fade;
       return [
         from[0],
         from[1],
@@ -62,29 +80,55 @@ export function strokesEcho(strokes: readonly Stroke[]): Echo {
         1 / squared,
         halfWidth,
         brightness,
+        fade,
+        reach,
         1 / Math.sqrt(squared),
-        fadeOf(halfWidth),
       ];
     }),
   );
-  return (u, v, beamU, beamV) => {
-    let echo = 0;
-    for (let i = 0; i < flat.length; i += width) {
-      const a = u - flat[i]!;
-      const b = v - flat[i + 1]!;
-      const du = flat[i + 2]!;
-      const dv = flat[i + 3]!;
-      const along = Math.min(1, Math.max(0, (a * du + b * dv) * flat[i + 4]!));
-      const x = a - along * du;
-      const y = b - along * dv;
-      const reach = flat[i + 5]! + 2.6 * flat[i + 8]!;
-      const squared = x * x + y * y;
-      if (squared > reach * reach) continue;
-      const beyond = Math.max(0, Math.sqrt(squared) - flat[i + 5]!) / flat[i + 8]!;
-      const mirror = 0.22 + 0.78 * Math.abs(du * beamV - dv * beamU) * flat[i + 7]!;
-      echo = Math.max(echo, flat[i + 6]! * mirror * Math.exp(-beyond * beyond));
-    }
-    return echo;
+  const met = new Int32Array(strokes.length);
+  const begin = new Float64Array(strokes.length);
+  const end = new Float64Array(strokes.length);
+  const mirror = new Float64Array(strokes.length);
+  let count = 0;
+  return {
+    aim({ u, v, directionU, directionV, stray }) {
+      count = 0;
+      for (let i = 0; i < flat.length; i += WIDTH) {
+        const [a, b] = [flat[i]! - u, flat[i + 1]! - v];
+        const [du, dv] = [flat[i + 2]!, flat[i + 3]!];
+        const margin = flat[i + 8]! + stray;
+        const side = a * directionV - b * directionU;
+        const otherSide = side + du * directionV - dv * directionU;
+        if (Math.min(side, otherSide) > margin || Math.max(side, otherSide) < -margin) continue;
+        const along = a * directionU + b * directionV;
+        const otherAlong = along + du * directionU + dv * directionV;
+        met[count] = i;
+        begin[count] = Math.min(along, otherAlong) - margin;
+        end[count] = Math.max(along, otherAlong) + margin;
+        mirror[count] = 0.22 + 0.78 * Math.abs(du * directionV - dv * directionU) * flat[i + 9]!;
+        count++;
+      }
+    },
+    at(u, v, distance) {
+      let echo = 0;
+      for (let k = 0; k < count; k++) {
+        if (distance < begin[k]! || distance > end[k]!) continue;
+        const i = met[k]!;
+        const a = u - flat[i]!;
+        const b = v - flat[i + 1]!;
+        const du = flat[i + 2]!;
+        const dv = flat[i + 3]!;
+        const along = Math.min(1, Math.max(0, (a * du + b * dv) * flat[i + 4]!));
+        const x = a - along * du;
+        const y = b - along * dv;
+        const squared = x * x + y * y;
+        if (squared > flat[i + 8]! * flat[i + 8]!) continue;
+        const beyond = Math.max(0, Math.sqrt(squared) - flat[i + 5]!) / flat[i + 7]!;
+        echo = Math.max(echo, flat[i + 6]! * mirror[k]! * Math.exp(-beyond * beyond));
+      }
+      return echo;
+    },
   };
 }
 

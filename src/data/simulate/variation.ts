@@ -134,7 +134,7 @@ export function clipLook(
   return {
     difficulty: hard,
     shift: [between(-0.06, 0.06) * (1 + hard), between(-0.05, 0.05) * (1 + hard)],
-    scale: 1 + between(-0.1, 0.12) * (1 + 0.6 * hard),
+    scale: 1 + between(-0.1, 0.16) * (1 + 0.6 * hard),
     rotation: between(-0.17, 0.17) * (1 + 0.5 * hard),
     orifice: between(0.3, 0.7),
     jetLength: between(...CORE_LENGTH[valve]) * (1 - 0.4 * hard),

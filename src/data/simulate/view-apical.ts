@@ -104,8 +104,8 @@ export function apicalFourChamber(pose: CyclePose, p: Proportions): Anatomy {
         orifice: mitral,
         direction: [0.05, 1],
         region: [
-          [0.01, plane - 0.04],
-          [0.235, plane + 0.06],
+          [0.0, plane - 0.055],
+          [0.24, plane + 0.08],
         ],
       },
       TR: {
@@ -113,8 +113,8 @@ export function apicalFourChamber(pose: CyclePose, p: Proportions): Anatomy {
         orifice: tricuspid,
         direction: [0.04, 1],
         region: [
-          [-0.24, plane - 0.065],
-          [-0.01, plane + 0.06],
+          [-0.24, plane - 0.075],
+          [0.0, plane + 0.08],
         ],
       },
     },

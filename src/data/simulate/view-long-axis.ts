@@ -106,8 +106,8 @@ export function parasternalLongAxis(pose: CyclePose, p: Proportions): Anatomy {
         orifice: aortic,
         direction: [-0.98, 0.14],
         region: [
-          [-0.11 + slide, 0.42],
-          [0.13 + slide, 0.575],
+          [-0.14 + slide, 0.41],
+          [0.135 + slide, 0.58],
         ],
       },
       MR: {

@@ -82,8 +82,8 @@ export function parasternalShortAxis(pose: CyclePose, p: Proportions): Anatomy {
         orifice: pulmonary,
         direction: [-0.2, -1],
         region: [
-          [trunk[0] - 0.1, trunk[1] - 0.2],
-          [trunk[0] + 0.085, trunk[1] + 0.03],
+          [trunk[0] - 0.115, trunk[1] - 0.22],
+          [trunk[0] + 0.095, trunk[1] + 0.06],
         ],
       },
       TR: {
@@ -91,8 +91,8 @@ export function parasternalShortAxis(pose: CyclePose, p: Proportions): Anatomy {
         orifice: tricuspid,
         direction: [0.06, 1],
         region: [
-          [inlet[0] - 0.11, inlet[1] - 0.035],
-          [inlet[0] + 0.105, inlet[1] + 0.08],
+          [inlet[0] - 0.115, inlet[1] - 0.055],
+          [inlet[0] + 0.115, inlet[1] + 0.13],
         ],
       },
     },
