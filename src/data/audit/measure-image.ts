@@ -2,10 +2,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { EchoDuetError } from "../../errors.js";
 import { type DecodedImage, decodeImage } from "../image.js";
+import { type Luminance, ROW_STEP, THUMBNAIL, toLuminance } from "./luminance.js";
 import { findTextAreas } from "./text-areas.js";
-
-/** Columns and rows of `ImageFacts.thumbnail`: six of each to a cell of the difference hash's 9 x 8 grid. */
-export const THUMBNAIL = { width: 54, height: 48 } as const;
 
 /** What one decoding of an image file says about it. */
 export interface ImageFacts {
@@ -18,7 +16,7 @@ export interface ImageFacts {
   readonly hash: bigint;
   /** [48, 54] uint8 luminance 0..255, the whole picture averaged over cells whatever its shape. */
   readonly thumbnail: Uint8Array;
-  /** Mean of 0.299 R + 0.587 G + 0.114 B, 0..255. */
+  /** Mean of 0.299 R + 0.587 G + 0.114 B, 0..255, sampled as is the next. */
   readonly meanLuminance: number;
   /** Share 0..1 of the pixels that are clearly coloured: colour Doppler, its scale, and coloured marks. */
   readonly colouredShare: number;
@@ -67,75 +65,36 @@ function nothing(): Omit<ImageFacts, "sha256" | "fault"> {
 
 /** The facts that the decoded pixels hold. */
 export function measurePixels(image: DecodedImage): Omit<ImageFacts, "sha256" | "fault"> {
-  const { width, height } = image;
-  const { luminance, sum, coloured } = toLuminance(image);
-  const thumbnail = shrink(luminance, width, height);
+  const luminance = toLuminance(image);
   return {
-    width,
-    height,
-    hash: differenceHash(thumbnail),
-    thumbnail,
-    meanLuminance: sum / (width * height),
-    colouredShare: coloured / (width * height),
-    textAreas: findTextAreas(luminance, width, height),
+    width: image.width,
+    height: image.height,
+    hash: differenceHash(luminance.thumbnail),
+    thumbnail: luminance.thumbnail,
+    ...sampleColours(image, luminance),
+    textAreas: findTextAreas(luminance),
   };
 }
 
-/** One pass over the pixels: luminance [height, width], its sum, and the count of coloured pixels. */
-function toLuminance({ data, width, height }: DecodedImage): {
-  luminance: Uint8Array;
-  sum: number;
-  coloured: number;
-} {
-  const luminance = new Uint8Array(width * height);
+/** Colour statistics of every other pixel of every other sampled row. */
+function sampleColours(
+  { data }: DecodedImage,
+  { values, width, rows }: Luminance,
+): Pick<ImageFacts, "meanLuminance" | "colouredShare"> {
   let sum = 0;
   let coloured = 0;
-  for (let to = 0, from = 0; to < luminance.length; to++, from += 3) {
-    const red = data[from];
-    const green = data[from + 1];
-    const blue = data[from + 2];
-    // 0.299, 0.587, 0.114 in 1/256.
-    const value = (77 * red + 150 * green + 29 * blue + 128) >> 8;
-    luminance[to] = value;
-    sum += value;
-    const high = red > green ? (red > blue ? red : blue) : green > blue ? green : blue;
-    const low = red < green ? (red < blue ? red : blue) : green < blue ? green : blue;
-    if (high - low >= COLOURED) coloured++;
-  }
-  return { luminance, sum, coloured };
-}
-
-/** The picture averaged over the cells of the thumbnail; a cell of a smaller picture is one pixel. */
-function shrink(luminance: Uint8Array, width: number, height: number): Uint8Array {
-  const columns = edges(width, THUMBNAIL.width);
-  const rows = edges(height, THUMBNAIL.height);
-  const out = new Uint8Array(THUMBNAIL.width * THUMBNAIL.height);
-  const sums = new Float64Array(THUMBNAIL.width);
-  for (let row = 0; row < THUMBNAIL.height; row++) {
-    const [top, bottom] = rows[row];
-    sums.fill(0);
-    for (let y = top; y < bottom; y++) {
-      for (let column = 0; column < columns.length; column++) {
-        const [left, right] = columns[column];
-        let sum = 0;
-        for (let at = y * width + left; at < y * width + right; at++) sum += luminance[at];
-        sums[column] += sum;
-      }
-    }
-    for (let column = 0; column < columns.length; column++) {
-      const [left, right] = columns[column];
-      out[row * THUMBNAIL.width + column] = Math.round(sums[column] / ((right - left) * (bottom - top)));
+  for (let y = 0; y < rows; y += 2) {
+    let from = y * ROW_STEP * width * 3;
+    for (let at = y * width; at < (y + 1) * width; at += 2, from += 6) {
+      sum += values[at];
+      const red = data[from];
+      const green = data[from + 1];
+      const blue = data[from + 2];
+      if (Math.max(red, green, blue) - Math.min(red, green, blue) >= COLOURED) coloured++;
     }
   }
-  return out;
-}
-
-/** First and behind-last source sample of each of `count` cells. */
-function edges(length: number, count: number): (readonly [number, number])[] {
-  return Array.from({ length: count }, (_, i) => {
-    const first = Math.floor((i * length) / count);
-    return [first, Math.max(first + 1, Math.floor(((i + 1) * length) / count))] as const;
-  });
+  const samples = Math.ceil(rows / 2) * Math.ceil(width / 2);
+  return { meanLuminance: sum / samples, colouredShare: coloured / samples };
 }
 
 /**

@@ -1,4 +1,240 @@
-/** Areas of burnt-in text. */
-export function findTextAreas(_luminance: Uint8Array, _width: number, _height: number): number[][] {
-  return [];
+import { type Luminance, ROW_STEP, THUMBNAIL } from "./luminance.js";
+
+/** Luminance from which a pixel may be ink; text is burnt in brighter, its blurred edges are darker. */
+const INK = 100;
+/** Mean luminance from which a cell of the thumbnail is no background. */
+const BRIGHT_CELL = 16;
+/** Heights of a glyph in pixels; less is a dot or a tick, more is anatomy. */
+const LEAST_HEIGHT = 6;
+const MOST_HEIGHT = 48;
+/** Letters from which a row is text; a machine's own marks ("cm/s", "+61.6", "JPEG") are shorter. */
+const LEAST_LETTERS = 6;
+
+/** A rectangle of pixels, [left, right) x [top, bottom). */
+interface Bounds {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/**
+ * Lines of burnt-in text, such as names and dates: [x, y, w, h] in pixels, from the top, then from the left.
+ *
+ * A line is a row of at least six letters: connected pieces of ink of like height that stand on one baseline,
+ * close together, with nothing but dark above and below. So the ticks of a ruler (narrow), its numbers (far
+ * apart), a logo and an ECG are no text, and neither is tissue. Short words that stand alone, text on tissue
+ * and dark text on a light ground are not found: finding none does not prove that there is none.
+ */
+export function findTextAreas(picture: Luminance): number[][] {
+  return findRows(findGlyphs(picture))
+    .filter(isLineOfText)
+    .map(boundsOf)
+    .filter((bounds) => standsAlone(picture, bounds))
+    .map(({ left, right, top, bottom }) => [left, top, right - left, bottom - top])
+    .sort((a, b) => a[1] - b[1] || a[0] - b[0]);
+}
+
+/**
+ * Bounds in pixels of the connected pieces of ink that are as large as a glyph and whole: one that the
+ * picture's edge cuts says nothing. The inside of bright areas is left out, since that is tissue.
+ */
+function findGlyphs({ values, width, rows, thumbnail, columnEdges, rowEdges }: Luminance): Bounds[] {
+  const pieces = new Pieces();
+  // Left, right and piece of each run of ink in the row above and in this one.
+  let above = new Int32Array(3 * (width + 1));
+  let here = new Int32Array(3 * (width + 1));
+  let aboveEnd = 0;
+  let cellRow = 0;
+  let stretches = inkStretches(thumbnail, 0, columnEdges);
+  for (let y = 0; y < rows; y++) {
+    while (cellRow < THUMBNAIL.height - 1 && y >= rowEdges[2 * cellRow + 1]) {
+      stretches = inkStretches(thumbnail, ++cellRow, columnEdges);
+    }
+    let hereEnd = 0;
+    let other = 0;
+    const start = y * width;
+    for (const [first, last] of stretches) {
+      const end = start + last;
+      for (let at = start + first; at < end; at++) {
+        if (values[at] < INK) continue;
+        const left = at - start;
+        while (at < end && values[at] >= INK) at++;
+        const right = at - start;
+        while (other < aboveEnd && above[other + 1] < left) other += 3;
+        let piece = -1;
+        for (let touching = other; touching < aboveEnd && above[touching] <= right; touching += 3) {
+          piece = piece < 0 ? pieces.rootOf(above[touching + 2]) : pieces.join(piece, above[touching + 2]);
+        }
+        if (piece < 0) piece = pieces.add();
+        pieces.extend(piece, left, right, y);
+        here[hereEnd++] = left;
+        here[hereEnd++] = right;
+        here[hereEnd++] = piece;
+      }
+    }
+    [above, here] = [here, above];
+    aboveEnd = hereEnd;
+  }
+  return pieces
+    .bounds()
+    .filter(({ left, top, right, bottom }) => left > 0 && top > 0 && right < width && bottom < rows)
+    .map(({ left, right, top, bottom }) => ({ left, right, top: top * ROW_STEP, bottom: bottom * ROW_STEP }))
+    .filter(isGlyphSized);
+}
+
+/** Stretches of columns of one row of cells that are neither black nor amid a bright area, by their edges. */
+function inkStretches(thumbnail: Uint8Array, row: number, edges: Int32Array): [number, number][] {
+  const stretches: [number, number][] = [];
+  for (let column = 0; column < THUMBNAIL.width; column++) {
+    if (thumbnail[row * THUMBNAIL.width + column] === 0 || isAmidBright(thumbnail, row, column)) continue;
+    const last = stretches.at(-1);
+    if (last && last[1] >= edges[2 * column]) last[1] = edges[2 * column + 1];
+    else stretches.push([edges[2 * column], edges[2 * column + 1]]);
+  }
+  return stretches;
+}
+
+/** Whether all cells within two of this one are bright; lines of text are thinner. */
+function isAmidBright(thumbnail: Uint8Array, row: number, column: number): boolean {
+  const { width, height } = THUMBNAIL;
+  if (row < 2 || column < 2 || row >= height - 2 || column >= width - 2) return false;
+  for (let y = row - 2; y <= row + 2; y++) {
+    for (let x = column - 2; x <= column + 2; x++) if (thumbnail[y * width + x] < BRIGHT_CELL) return false;
+  }
+  return true;
+}
+
+/** Growing pieces of ink, joined where they meet; plain number arrays, since tissue makes thousands. */
+class Pieces {
+  readonly #parents: number[] = [];
+  readonly #left: number[] = [];
+  readonly #right: number[] = [];
+  readonly #top: number[] = [];
+  readonly #bottom: number[] = [];
+
+  add(): number {
+    this.#left.push(Number.MAX_SAFE_INTEGER);
+    this.#right.push(0);
+    this.#top.push(Number.MAX_SAFE_INTEGER);
+    this.#bottom.push(0);
+    return this.#parents.push(this.#parents.length) - 1;
+  }
+
+  rootOf(piece: number): number {
+    let at = piece;
+    while (this.#parents[at] !== at) {
+      this.#parents[at] = this.#parents[this.#parents[at]];
+      at = this.#parents[at];
+    }
+    return at;
+  }
+
+  /** Joins a piece to the root `root`, which stays one. */
+  join(root: number, piece: number): number {
+    const other = this.rootOf(piece);
+    if (other === root) return root;
+    this.#parents[other] = root;
+    this.#left[root] = Math.min(this.#left[root], this.#left[other]);
+    this.#right[root] = Math.max(this.#right[root], this.#right[other]);
+    this.#top[root] = Math.min(this.#top[root], this.#top[other]);
+    this.#bottom[root] = Math.max(this.#bottom[root], this.#bottom[other]);
+    return root;
+  }
+
+  /** Adds a run of the sampled row `y` to the root `root`. */
+  extend(root: number, left: number, right: number, y: number): void {
+    if (left < this.#left[root]) this.#left[root] = left;
+    if (right > this.#right[root]) this.#right[root] = right;
+    if (y < this.#top[root]) this.#top[root] = y;
+    this.#bottom[root] = y + 1;
+  }
+
+  bounds(): Bounds[] {
+    const whole: Bounds[] = [];
+    for (let i = 0; i < this.#parents.length; i++) {
+      // Dots are most of them.
+      if (this.#parents[i] !== i || (this.#bottom[i] - this.#top[i]) * ROW_STEP < LEAST_HEIGHT) continue;
+      const [left, right, top, bottom] = [this.#left[i], this.#right[i], this.#top[i], this.#bottom[i]];
+      whole.push({ left, right, top, bottom });
+    }
+    return whole;
+  }
+}
+
+function isGlyphSized({ left, right, top, bottom }: Bounds): boolean {
+  const height = bottom - top;
+  return height >= LEAST_HEIGHT && height <= MOST_HEIGHT && right - left <= 2 * height;
+}
+
+/** Glyphs chained from left to right: each with the nearest one to its right that stands on its line. */
+function findRows(glyphs: readonly Bounds[]): Bounds[][] {
+  const sorted = [...glyphs].sort((a, b) => a.left - b.left || a.top - b.top);
+  const rowOf = new Map<Bounds, Bounds[]>();
+  const rows: Bounds[][] = [];
+  for (const [i, glyph] of sorted.entries()) {
+    const row = rowOf.get(glyph) ?? [glyph];
+    if (row.length === 1) rows.push(row);
+    const reach = glyph.right + glyphGap(glyph);
+    for (let j = i + 1; j < sorted.length && sorted[j].left <= reach; j++) {
+      if (rowOf.has(sorted[j]) || !areNeighbours(glyph, sorted[j])) continue;
+      row.push(sorted[j]);
+      rowOf.set(sorted[j], row);
+      break;
+    }
+  }
+  return rows;
+}
+
+/** The widest gap within a line: a space, or a dash too flat to be a glyph with its own two gaps. */
+function glyphGap({ top, bottom }: Bounds): number {
+  return Math.round(1.3 * (bottom - top));
+}
+
+function areNeighbours(a: Bounds, b: Bounds): boolean {
+  const [low, high] = [a.bottom - a.top, b.bottom - b.top].sort((x, y) => x - y);
+  const overlap = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+  return high <= 2 * low && overlap >= 0.6 * low && b.left >= a.right - 1;
+}
+
+function isLineOfText(row: readonly Bounds[]): boolean {
+  const height = median(row.map(({ top, bottom }) => bottom - top));
+  const baseline = median(row.map(({ bottom }) => bottom));
+  const slack = Math.max(ROW_STEP, 0.15 * height);
+  const standing = row.filter(({ bottom }) => Math.abs(bottom - baseline) <= slack);
+  // Ticks and bars have one narrow stroke; of letters, only some.
+  const letters = standing.filter(({ left, right, top, bottom }) => 4 * (right - left) >= bottom - top);
+  return (
+    letters.length >= LEAST_LETTERS &&
+    standing.length >= 0.75 * row.length &&
+    4 * letters.length >= 3 * row.length - 4
+  );
+}
+
+function boundsOf(row: readonly Bounds[]): Bounds {
+  return {
+    left: Math.min(...row.map(({ left }) => left)),
+    right: Math.max(...row.map(({ right }) => right)),
+    top: Math.min(...row.map(({ top }) => top)),
+    bottom: Math.max(...row.map(({ bottom }) => bottom)),
+  };
+}
+
+/** Whether the strips above and below a line are dark, as they are around text and nowhere in tissue. */
+function standsAlone({ values, width, rows }: Luminance, line: Bounds): boolean {
+  const [top, bottom] = [line.top / ROW_STEP, line.bottom / ROW_STEP];
+  const margin = Math.max(1, Math.round(0.25 * (bottom - top)));
+  const share = (from: number, to: number): number => {
+    let ink = 0;
+    let total = 0;
+    for (let y = Math.max(0, from); y < Math.min(rows, to); y++) {
+      for (let x = line.left; x < line.right; x++, total++) if (values[y * width + x] >= INK) ink++;
+    }
+    return total === 0 ? 0 : ink / total;
+  };
+  return share(top - margin, top) <= 0.1 && share(bottom, bottom + margin) <= 0.1;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
 }

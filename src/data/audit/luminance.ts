@@ -1,0 +1,104 @@
+import type { DecodedImage } from "../image.js";
+
+/** Columns and rows of a thumbnail: six of each to a cell of the difference hash's 9 x 8 grid. */
+export const THUMBNAIL = { width: 54, height: 48 } as const;
+
+/**
+ * Source rows to a sampled row. Every other row says enough for statistics and for finding text, and going
+ * through all of them would take as long as decoding.
+ */
+export const ROW_STEP = 2;
+
+/** The luminance of a picture: all columns of every other row. */
+export interface Luminance {
+  readonly width: number;
+  /** Sampled rows: ceil(height / ROW_STEP). */
+  readonly rows: number;
+  /** [rows, width] uint8, 0.299 R + 0.587 G + 0.114 B; good until the next picture takes its place. */
+  readonly values: Uint8Array;
+  /** [48, 54] uint8, the means of `values` over the cells of an even grid. */
+  readonly thumbnail: Uint8Array;
+  /** First and behind-last column of each of the grid's columns, in turn; of a narrow picture, one each. */
+  readonly columnEdges: Int32Array;
+  /** The same of its rows, in sampled rows. */
+  readonly rowEdges: Int32Array;
+}
+
+// One picture at a time is measured, and zeroed memory for each would cost as much as filling it.
+let scratch = new Uint8Array(0);
+
+/** The luminance of a decoded image and its means, in one pass over the pixels. */
+export function toLuminance({ data, width, height }: DecodedImage): Luminance {
+  const rows = Math.ceil(height / ROW_STEP);
+  const columnEdges = cellEdges(width, THUMBNAIL.width);
+  const rowEdges = cellEdges(rows, THUMBNAIL.height);
+  if (scratch.length < rows * width) scratch = new Uint8Array(rows * width);
+  const values = scratch.subarray(0, rows * width).fill(0);
+  const words = wordsOf(data);
+  for (let y = 0; y < rows; y++)
+    fillRow(data, words, y * ROW_STEP * width, values.subarray(y * width, (y + 1) * width));
+  const thumbnail = cellMeans(values, width, columnEdges, rowEdges);
+  return { width, rows, values, thumbnail, columnEdges, rowEdges };
+}
+
+/** The bytes as 32-bit words, a rest of less than a word left out. */
+function wordsOf(data: Uint8Array): Uint32Array {
+  const aligned = data.byteOffset % 4 === 0 ? data : Uint8Array.from(data);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
+}
+
+/**
+ * Luminance of the pixels from `pixel` on into `row`, which is zero. Four pixels are three words, and where
+ * all of them are black but for the noise of compression, below 8, as most of a sector picture is, they stay 0.
+ */
+function fillRow(data: Uint8Array, words: Uint32Array, pixel: number, row: Uint8Array): void {
+  let to = 0;
+  while (to < row.length) {
+    const at = pixel + to;
+    if (at % 4 === 0 && to + 4 <= row.length) {
+      const word = (at >> 2) * 3;
+      if (((words[word] | words[word + 1] | words[word + 2]) & 0xf8f8f8f8) === 0) {
+        to += 4;
+        continue;
+      }
+    }
+    // To the next four.
+    const end = Math.min(row.length, to + 4 - (at % 4));
+    for (let from = at * 3; to < end; to++, from += 3) {
+      // 0.299, 0.587, 0.114 in 1/256.
+      row[to] = (77 * data[from] + 150 * data[from + 1] + 29 * data[from + 2] + 128) >> 8;
+    }
+  }
+}
+
+function cellEdges(length: number, count: number): Int32Array {
+  const edges = new Int32Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    edges[2 * i] = Math.floor((i * length) / count);
+    edges[2 * i + 1] = Math.max(edges[2 * i] + 1, Math.floor(((i + 1) * length) / count));
+  }
+  return edges;
+}
+
+function cellMeans(values: Uint8Array, width: number, columns: Int32Array, rows: Int32Array): Uint8Array {
+  const means = new Uint8Array(THUMBNAIL.width * THUMBNAIL.height);
+  const sums = new Int32Array(THUMBNAIL.width);
+  for (let row = 0; row < THUMBNAIL.height; row++) {
+    const top = rows[2 * row];
+    const bottom = rows[2 * row + 1];
+    sums.fill(0);
+    for (let y = top; y < bottom; y++) {
+      for (let column = 0; column < THUMBNAIL.width; column++) {
+        const end = y * width + columns[2 * column + 1];
+        let sum = 0;
+        for (let at = y * width + columns[2 * column]; at < end; at++) sum += values[at];
+        sums[column] += sum;
+      }
+    }
+    for (let column = 0; column < THUMBNAIL.width; column++) {
+      const pixels = (columns[2 * column + 1] - columns[2 * column]) * (bottom - top);
+      means[row * THUMBNAIL.width + column] = Math.round(sums[column] / pixels);
+    }
+  }
+  return means;
+}
