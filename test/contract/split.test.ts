@@ -16,15 +16,15 @@ import { type FrameRecord, listFrames, loadDataDescription, type SplitName } fro
 import { simulate } from "../../src/data/simulate/index.js";
 import {
   collectFrames,
-  countStrata,
   type DuplicatePair,
-  groupFrames,
   type SplitOptions,
   splitFrames,
   splitLists,
   summariseSplit,
   writeSplit,
 } from "../../src/data/split/index.js";
+import { groupFrames } from "../../src/data/split/groups.js";
+import { countStrata } from "../../src/data/split/strata.js";
 import { jsonOf, runCli, succeed, temporaryFolder } from "../support/cli.js";
 
 const { folder, remove } = temporaryFolder("split");

@@ -24,7 +24,7 @@ export interface FrameGroup {
 }
 
 /** Two groups that became one, and why. */
-export interface Merge {
+export interface GroupMerge {
   readonly groups: readonly [string, string];
   readonly reason: DuplicatePair | { readonly kind: "clip"; readonly clip: string };
 }
@@ -32,7 +32,7 @@ export interface Merge {
 /** Groups in an order that the frames' order and folders do not change, with what is worth telling. */
 export interface Grouping {
   readonly groups: readonly FrameGroup[];
-  readonly merges: readonly Merge[];
+  readonly merges: readonly GroupMerge[];
   readonly warnings: readonly string[];
 }
 
@@ -50,8 +50,8 @@ export function groupFrames(
   const sorted = [...frames].sort((a, b) => compareCodeUnits(a.name, b.name));
   const labels = new Map(sorted.map((frame) => [frame.name, labelOf(frame, by)]));
   const sets = new DisjointSets(labels.values());
-  const merges: Merge[] = [];
-  const merge = (a: string, b: string, reason: Merge["reason"]): void => {
+  const merges: GroupMerge[] = [];
+  const merge = (a: string, b: string, reason: GroupMerge["reason"]): void => {
     if (sets.unite(a, b)) merges.push({ groups: a < b ? [a, b] : [b, a], reason });
   };
   if (by === "patient") {

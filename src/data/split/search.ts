@@ -2,7 +2,7 @@ import { type RandomStream, randomStream } from "../../tensor/index.js";
 import type { StrataTable } from "./strata.js";
 
 /** How far an assignment is from the wanted shares; less of `lacks` comes before less of `deviation`. */
-export interface Objective {
+export interface SplitObjective {
   /** Pairs of a part and a guarded stratum of which the part has nothing. */
   readonly lacks: number;
   /**
@@ -15,7 +15,7 @@ export interface Objective {
 /** The part of each group, and how good that is. */
 export interface SearchResult {
   readonly parts: readonly number[];
-  readonly objective: Objective;
+  readonly objective: SplitObjective;
 }
 
 /** A smaller improvement is none: no one could tell, and rounding must not decide. */
@@ -69,7 +69,7 @@ export function objectiveOf(
   table: StrataTable,
   shares: readonly number[],
   parts: ArrayLike<number>,
-): Objective {
+): SplitObjective {
   const { wanted, factor } = cellsOf(table, shares);
   const reached = reachedCounts(table, shares.length, parts);
   let lacks = 0;
@@ -104,7 +104,7 @@ export function reachedCounts(
   return reached;
 }
 
-function isBetter(a: Objective, b: Objective): boolean {
+function isBetter(a: SplitObjective, b: SplitObjective): boolean {
   return a.lacks !== b.lacks ? a.lacks < b.lacks : a.deviation < b.deviation - leastImprovement;
 }
 

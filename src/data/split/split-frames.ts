@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { EchoDuetError } from "../../errors.js";
 import type { FrameRecord } from "../frames.js";
-import { type DuplicatePair, type FrameGroup, type GroupBy, groupFrames, type Merge } from "./groups.js";
-import { type Objective, reachedCounts, searchAssignment } from "./search.js";
+import { type DuplicatePair, type FrameGroup, type GroupBy, groupFrames, type GroupMerge } from "./groups.js";
+import { type SplitObjective, reachedCounts, searchAssignment } from "./search.js";
 import { countStrata, type StrataNames, type StrataTable, type Stratum } from "./strata.js";
 
 /** Wanted shares of train, val and test, with sum 1; that of test may be 0. */
@@ -20,7 +20,7 @@ export interface SplitOptions extends StrataNames {
 }
 
 /** A split, or a fold, with the frames that it holds. */
-export interface Part {
+export interface SplitPart {
   /** `train`, `val`, `test`, or `fold1`, `fold2`, ... */
   readonly name: string;
   /** Wanted share of everything. */
@@ -39,10 +39,10 @@ export interface StratumBalance extends Stratum {
 /** Which frames go where, and how well that meets what was asked. */
 export interface Assignment {
   readonly options: Omit<SplitOptions, "duplicates">;
-  readonly parts: readonly Part[];
+  readonly parts: readonly SplitPart[];
   readonly strata: readonly StratumBalance[];
-  readonly objective: Objective;
-  readonly merges: readonly Merge[];
+  readonly objective: SplitObjective;
+  readonly merges: readonly GroupMerge[];
   readonly duplicatesCompared: boolean;
   readonly warnings: readonly string[];
   /** SHA-256 (hex) over the names of each part's frames. */
@@ -179,7 +179,7 @@ function absent(strata: readonly StratumBalance[], { names, views }: StrataNames
   );
 }
 
-function lacking(strata: readonly StratumBalance[], parts: readonly Part[], groups: number): string[] {
+function lacking(strata: readonly StratumBalance[], parts: readonly SplitPart[], groups: number): string[] {
   return strata.flatMap(({ kind, name, guarded, reached }) => {
     if (!guarded || (kind !== "class" && kind !== "view")) return [];
     const without = parts.filter((_, s) => reached[s] === 0).map((part) => part.name);
@@ -189,7 +189,7 @@ function lacking(strata: readonly StratumBalance[], parts: readonly Part[], grou
   });
 }
 
-function missed(parts: readonly Part[], total: number, groups: readonly FrameGroup[]): string[] {
+function missed(parts: readonly SplitPart[], total: number, groups: readonly FrameGroup[]): string[] {
   const largest = groups.reduce((most, { frames }) => Math.max(most, frames.length), 0);
   return parts.flatMap(({ name, share, frames }) => {
     const wanted = share * total;
@@ -206,7 +206,7 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-function fingerprintOf(parts: readonly Part[]): string {
+function fingerprintOf(parts: readonly SplitPart[]): string {
   const names = parts.map(({ name, frames }) => [name, frames.map((frame) => frame.name)]);
   return createHash("sha256").update(JSON.stringify(names)).digest("hex");
 }

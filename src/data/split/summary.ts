@@ -1,5 +1,5 @@
-import type { GroupBy, Merge } from "./groups.js";
-import type { Objective } from "./search.js";
+import type { GroupBy, GroupMerge } from "./groups.js";
+import type { SplitObjective } from "./search.js";
 import type { Assignment } from "./split-frames.js";
 
 /** An assignment as split.json and `--json` tell it. */
@@ -12,7 +12,7 @@ export interface SplitSummary {
   readonly duplicatesCompared: boolean;
   readonly frames: number;
   readonly groups: number;
-  readonly objective: Objective;
+  readonly objective: SplitObjective;
   readonly parts: readonly {
     readonly name: string;
     readonly share: number;
@@ -29,7 +29,7 @@ export interface SplitSummary {
     readonly wanted: readonly number[];
     readonly reached: readonly number[];
   }[];
-  readonly merges: readonly Merge[];
+  readonly merges: readonly GroupMerge[];
   readonly warnings: readonly string[];
   readonly fingerprint: string;
 }
