@@ -4,8 +4,11 @@ import type { AggregationMethod, Gram } from "./method.js";
 import { shortestInHull } from "./mgda.js";
 import { projectOntoDualCone } from "./upgrad.js";
 
-/** A combination of gradients is zero when its length is below this share of the lengths that it adds up. */
-const zeroShare = 1e-7;
+/**
+ * A combination of gradients counts as zero when its length is below this share of the lengths that it adds up:
+ * the Gram matrix holds squares, so that shorter ones have fewer than four digits left.
+ */
+const zeroShare = 1e-6;
 
 /**
  * CAGrad: among the directions within c ‖g₀‖ of the mean gradient g₀ = Jᵀ 1 / K, the one that serves the worst-off
@@ -39,45 +42,59 @@ export const cagrad: AggregationMethod = {
     const mean = gram.map(() => 1 / gram.length);
     const radius = c * Math.sqrt(squaredLength(gram, mean));
     if (radius === 0) return mean;
-    const w = gram.length === 2 ? worstOfTwo(gram, radius) : worstCombination(gram, radius);
-    const length = Math.sqrt(squaredLength(gram, w));
-    if (length <= zeroShare * dot(w, gradientNorms(gram))) return projectOntoDualCone(gram, mean);
-    return mean.map((value, i) => value + (radius * w[i]) / length);
+    // From c = 1, F >= 0: at a stationary point every w with g_w along −g₀ is as good, and rounding would choose.
+    if (c >= 1 && isZero(gram, shortestInHull(gram))) return projectOntoDualCone(gram, mean);
+    const pull = gram.length === 2 ? worstOfTwo(gram, radius) : worstCombination(gram, radius);
+    return pull ? mean.map((value, i) => value + pull[i]) : projectOntoDualCone(gram, mean);
   },
 };
 
-function worstOfTwo(gram: Gram, radius: number): number[] {
+/** r w / ‖g_w‖ for two tasks, or null where g_w is zero. */
+function worstOfTwo(gram: Gram, radius: number): number[] | null {
+  const first = leastOnLine(gram, radius);
+  const w = [first, 1 - first];
+  const length = Math.sqrt(squaredLength(gram, w));
+  return isZero(gram, w) ? null : w.map((value) => (radius * value) / length);
+}
+
+function isZero(gram: Gram, w: readonly number[], length = Math.sqrt(squaredLength(gram, w))): boolean {
+  return length <= zeroShare * dot(w, gradientNorms(gram));
+}
+
+/** The w₁ of two tasks that minimises F. */
+function leastOnLine(gram: Gram, radius: number): number {
   const [[g11, g12], [, g22]] = gram;
   const apart = g11 + g22 - 2 * g12;
   const slope = (g11 - g22) / 2;
   const room = radius * radius * apart - slope * slope;
-  if (apart <= 0) return [0.5, 0.5];
-  if (room <= 0) return slope > 0 ? [0, 1] : [1, 0];
+  if (apart <= 0) return 0.5;
+  if (room <= 0) return slope > 0 ? 0 : 1;
   const distance = Math.max(0, g11 * g22 - g12 * g12) / apart;
   const first = (g22 - g12) / apart - slope * Math.sqrt(distance / (apart * room));
-  const clipped = Math.min(1, Math.max(0, first));
-  return [clipped, 1 - clipped];
+  return Math.min(1, Math.max(0, first));
 }
 
-function worstCombination(gram: Gram, radius: number): number[] {
-  const tasks = gram.length;
-  const towardsMean = gram.map((row) => row.reduce((sum, value) => sum + value, 0) / tasks);
-  const meanSquared = towardsMean.reduce((sum, value) => sum + value, 0) / tasks;
-  const solve = (sigma: number) =>
-    shortestInHull(
-      gram.map((row, i) =>
-        row.map(
-          (value, j) => value + sigma * (towardsMean[i] + towardsMean[j]) + sigma * sigma * meanSquared,
-        ),
-      ),
-    );
-  let high = Math.max(...gradientNorms(gram)) / radius;
-  let low = high * 1e-20;
-  while (high > low * (1 + 4 * Number.EPSILON)) {
-    const middle = Math.sqrt(low * high);
-    if (middle <= low || middle >= high) break;
-    if (squaredLength(gram, solve(middle)) > (middle * radius) ** 2) low = middle;
-    else high = middle;
+/** r w / ‖g_w‖ = w / σ for any number of tasks, or null where g_w is zero. */
+function worstCombination(gram: Gram, radius: number): number[] | null {
+  const most = Math.max(...gradientNorms(gram)) / radius;
+  let [low, high] = [most * 1e-20, most];
+  for (;;) {
+    const sigma = Math.sqrt(low * high);
+    if (sigma <= low || sigma >= high) break;
+    const w = shortestShifted(gram, sigma);
+    // Where rounding would decide the comparison, the search goes on above: a root there is exact.
+    const below = isZero(gram, w, sigma * radius) || squaredLength(gram, w) > (sigma * radius) ** 2;
+    [low, high] = below ? [sigma, high] : [low, sigma];
   }
-  return solve(high);
+  const w = shortestShifted(gram, high);
+  const atTheEnd = high < most * 1e-19; // the sign never changed
+  return atTheEnd || isZero(gram, w, (high * radius) / 2) ? null : w.map((value) => value / high);
+}
+
+/** The w of the shortest vector in the convex hull of gᵢ + σ g₀. */
+function shortestShifted(gram: Gram, sigma: number): number[] {
+  const towardsMean = gram.map((row) => row.reduce((sum, value) => sum + value, 0) / gram.length);
+  const meanSquared = towardsMean.reduce((sum, value) => sum + value, 0) / gram.length;
+  const shift = (i: number, j: number) => sigma * (towardsMean[i] + towardsMean[j] + sigma * meanSquared);
+  return shortestInHull(gram.map((row, i) => row.map((value, j) => value + shift(i, j))));
 }

@@ -1,6 +1,8 @@
-import { gradientNorms } from "./gram.js";
 import type { AggregationMethod, Gram } from "./method.js";
 import { minimiseNonNegative } from "./non-negative-quadratic.js";
+
+/** A squared length below this share of the largest, or negative by rounding, counts as zero. */
+const zeroSquare = 1e-40;
 
 /**
  * MGDA: the shortest vector in the convex hull of the task gradients, min ‖Σ wᵢ gᵢ‖² over w >= 0, Σ wᵢ = 1.
@@ -30,8 +32,9 @@ export const mgda: AggregationMethod = {
  */
 export function shortestInHull(gram: Gram): number[] {
   if (gram.length === 2) return shortestOfTwo(gram);
-  const shortest = Math.min(...gradientNorms(gram)) ** 2;
-  if (shortest === 0) return firstZero(gram);
+  const squares = gram.map((row, i) => row[i]);
+  const shortest = Math.min(...squares);
+  if (shortest <= zeroSquare * Math.max(...squares)) return allOn(squares.indexOf(shortest), gram.length);
   const a = gram.map((row) => row.map((value) => value / shortest + 1));
   const u = minimiseNonNegative(
     a,
@@ -47,8 +50,7 @@ function shortestOfTwo([[g11, g12], [, g22]]: Gram): number[] {
   return [first, 1 - first];
 }
 
-/** A zero gradient is itself the shortest vector: all the weight on it. */
-function firstZero(gram: Gram): number[] {
-  const zero = gram.findIndex((row, i) => row[i] === 0);
-  return gram.map((_, i) => (i === zero ? 1 : 0));
+/** A zero gradient is itself the shortest vector. */
+function allOn(task: number, tasks: number): number[] {
+  return Array.from({ length: tasks }, (_, i) => (i === task ? 1 : 0));
 }
