@@ -1,8 +1,8 @@
-import { greyOf, type Picture, type Rectangle } from "./picture.js";
-import type { Sector } from "./sector.js";
+import { greyOf, greyStep, type Picture, type Rectangle } from "./picture.js";
+import { grown, type Sector } from "./sector.js";
 
-/** Kept around the sector, as a share of the picture's width: its edge, and errors of the estimate. */
-const margin = 0.02;
+/** Kept around the sector, as a share of the picture's width: the line of its edge. */
+const margin = 0.01;
 /** Levels by which a mark outshines the background. */
 const mark = 12;
 
@@ -13,37 +13,21 @@ const mark = 12;
 export function eraseOverlay(picture: Picture, sector: Sector, boxes: readonly Rectangle[]): void {
   const { words, width, content } = picture;
   const background = outsideLevel(picture, sector);
-  const grown = Math.round(margin * width);
-  const fill = background * 0x010101;
+  const { starts, ends } = grown(sector, Math.round(margin * width), content);
   for (let y = content.y1; y < content.y2; y++) {
     const inRow = boxes.filter((box) => y >= box.y1 && y < box.y2);
-    const [start, end] = grownSpan(sector, y, grown, content);
     for (let x = content.x1; x < content.x2; x++) {
-      if (x === start) x = end;
-      if (x >= content.x2) break;
+      if (x >= starts[y] && x < ends[y]) continue;
       const grey = greyOf(words[y * width + x]);
       if (grey < background + mark || inRow.some((box) => x >= box.x1 && x < box.x2)) continue;
-      words[y * width + x] = fill;
+      words[y * width + x] = background * greyStep;
     }
   }
 }
 
-/** The columns of a row that belong to the sector or its margin; beyond the content where there are none. */
-function grownSpan({ starts, ends }: Sector, y: number, grown: number, content: Rectangle): [number, number] {
-  let start = content.x2;
-  let end = content.x2;
-  // Rows above and below within the margin count too, as a picture grown by a square would have it.
-  for (let row = Math.max(content.y1, y - grown); row <= Math.min(content.y2 - 1, y + grown); row++) {
-    if (ends[row] === 0) continue;
-    end = start === content.x2 ? ends[row] : Math.max(end, ends[row]);
-    start = Math.min(start, starts[row]);
-  }
-  if (start === content.x2) return [start, end];
-  return [Math.max(start - grown, content.x1), Math.min(end + grown, content.x2)];
-}
-
 /** The median level of the grey pixels outside the sector. */
-function outsideLevel({ words, width, content }: Picture, { starts, ends }: Sector): number {
+function outsideLevel({ words, width, content }: Picture, sector: Sector): number {
+  const { starts, ends } = sector.columns;
   const counts = new Int32Array(256);
   let total = 0;
   for (let y = content.y1; y < content.y2; y++) {

@@ -1,9 +1,11 @@
 import type { Draws } from "./draws.js";
 import { isColoured, type Picture, type Rectangle } from "./picture.js";
-import type { Sector } from "./sector.js";
+import { type Columns, grown, type Sector } from "./sector.js";
 
 /** No box, and not the flow as a whole, loses more than this share of its area. */
 const mostLost = 0.1;
+/** Erased around the sector, as a share of the picture's width: the line of its edge, where it was dark. */
+const margin = 0.02;
 /** Points of the hull above this share of its depth say nothing about the angle of its sides. */
 const nearField = 0.3;
 
@@ -18,12 +20,13 @@ export function eraseSectorEdge(
   { strength, boxes, draws }: { strength: number; boxes: readonly Rectangle[]; draws: Draws },
 ): void {
   const fan = fanOf(sector);
+  const area = grown(sector, Math.round(margin * picture.width), picture.content);
   const side = draws.random("sectorEdge-side").integer(3);
   let amount = strength * draws.amount("sectorEdge");
   for (let attempt = 0; attempt < 3; attempt++, amount /= 2) {
     const kept = keptColumns(picture, fan, side, amount);
-    if (!loses(picture, sector, kept, boxes)) {
-      erase(picture, sector, kept);
+    if (!loses(picture, area, kept, boxes)) {
+      erase(picture, area, kept);
       return;
     }
   }
@@ -75,7 +78,7 @@ function keptColumns({ height }: Picture, fan: Fan, side: number, amount: number
 /** Whether a box or the flow would lose too much. */
 function loses(
   { words, width, height }: Picture,
-  sector: Sector,
+  area: Columns,
   kept: Kept,
   boxes: readonly Rectangle[],
 ): boolean {
@@ -90,7 +93,7 @@ function loses(
   let flow = 0;
   let lost = 0;
   for (let y = 0; y < height; y++) {
-    for (let x = sector.starts[y]; x < sector.ends[y]; x++) {
+    for (let x = area.starts[y]; x < area.ends[y]; x++) {
       if (!isColoured(words[y * width + x])) continue;
       flow++;
       if (x + 0.5 < kept.from[y] || x + 0.5 >= kept.to[y]) lost++;
@@ -99,7 +102,7 @@ function loses(
   return lost > mostLost * flow;
 }
 
-function erase({ words, width, height }: Picture, { starts, ends }: Sector, { from, to }: Kept): void {
+function erase({ words, width, height }: Picture, { starts, ends }: Columns, { from, to }: Kept): void {
   for (let y = 0; y < height; y++) {
     for (let x = starts[y]; x < ends[y]; x++) {
       if (x + 0.5 < from[y] || x + 0.5 >= to[y]) words[y * width + x] = 0;

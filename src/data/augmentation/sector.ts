@@ -4,7 +4,11 @@ import type { Picture, Rectangle } from "./picture.js";
 export interface Sector {
   /** Corners of the hull in pixels, in order. */
   readonly hull: readonly Point[];
-  /** For each row of the picture, the first column of the hull and the one behind its last; both 0 without. */
+  readonly columns: Columns;
+}
+
+/** For each row of a picture, the first column of an area and the one behind its last; both 0 without any. */
+export interface Columns {
   readonly starts: Int32Array;
   readonly ends: Int32Array;
 }
@@ -26,12 +30,12 @@ const leastArea = 0.05;
  */
 export function findSector(picture: Picture): Sector | null {
   const grid = brightness(picture);
-  const opened = grown(grown(threshold(grid), 0, grid), 1, grid);
+  const opened = spread(spread(threshold(grid), 0, grid), 1, grid);
   const patches = patchesOf(opened, grid).filter((patch) => isTissue(patch, grid));
   const area = patches.reduce((sum, patch) => sum + patch.area, 0);
   if (area < leastArea * grid.values.length) return null;
   const hull = convexHull(patches.flatMap((patch) => cornersOf(patch, grid)));
-  return { hull, ...spans(hull, picture) };
+  return { hull, columns: columnsOf(hull, picture) };
 }
 
 /** Mean brightness of square cells of the content, rows of `columns`. */
@@ -74,7 +78,7 @@ function threshold({ values }: Grid): Uint8Array {
 }
 
 /** A mask in which each cell with one of its 3 x 3 neighbours at `value` is at it: 0 erodes, 1 dilates. */
-function grown(mask: Uint8Array, value: 0 | 1, { columns, rows }: Grid): Uint8Array {
+function spread(mask: Uint8Array, value: 0 | 1, { columns, rows }: Grid): Uint8Array {
   const out = mask.slice();
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
@@ -174,7 +178,7 @@ function turn([ax, ay]: Point, [bx, by]: Point, [cx, cy]: Point): number {
 }
 
 /** The hull's columns at the centre of each row. */
-function spans(hull: readonly Point[], { width, height }: Picture): { starts: Int32Array; ends: Int32Array } {
+function columnsOf(hull: readonly Point[], { width, height }: Picture): Columns {
   const starts = new Int32Array(height);
   const ends = new Int32Array(height);
   for (let row = 0; row < height; row++) {
@@ -186,6 +190,21 @@ function spans(hull: readonly Point[], { width, height }: Picture): { starts: In
     if (crossings.length === 0) continue;
     starts[row] = Math.max(0, Math.floor(Math.min(...crossings)));
     ends[row] = Math.min(width, Math.ceil(Math.max(...crossings)));
+  }
+  return { starts, ends };
+}
+
+/** A sector's columns with a margin of `by` pixels to all sides, within the content. */
+export function grown({ columns }: Sector, by: number, { x1, y1, x2, y2 }: Rectangle): Columns {
+  const starts = new Int32Array(columns.starts.length);
+  const ends = new Int32Array(columns.ends.length);
+  for (let y = y1; y < y2; y++) {
+    const rows = Array.from({ length: 2 * by + 1 }, (_, i) => y - by + i).filter(
+      (row) => columns.ends[row] > 0,
+    );
+    if (rows.length === 0) continue;
+    starts[y] = Math.max(Math.min(...rows.map((row) => columns.starts[row])) - by, x1);
+    ends[y] = Math.min(Math.max(...rows.map((row) => columns.ends[row])) + by, x2);
   }
   return { starts, ends };
 }

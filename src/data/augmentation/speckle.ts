@@ -16,21 +16,26 @@ export function speckleBank(): Float32Array {
   return bank;
 }
 
+/** Depth of the gaps between grains, in standard deviations. */
+const darkest = 2.5;
+
 let bank: Float32Array | null = null;
 
 function makeBank(): Float32Array {
   const real = correlatedNormals(randomStream(0, "augment", "speckle", "real"));
   const imaginary = correlatedNormals(randomStream(0, "augment", "speckle", "imaginary"));
   const logs = real.map((re, i) => Math.log(Math.hypot(re, imaginary[i]) + 1e-6));
-  // The logarithm's dark tail has no end; the floor of the display cuts it.
-  return standardised(standardised(logs).map((value) => Math.max(value, -3)));
+  // The logarithm's dark tail has no end: the floor of the display cuts it, and its filter softens the gaps.
+  const shown = standardised(logs).map((value) => Math.max(value, -darkest));
+  return standardised(smoothed(smoothed(shown, 1), speckleSide));
 }
 
-/** Gaussian noise blurred by a binomial of 5 across and of 3 down. */
+/** Gaussian noise blurred to a standard deviation of 1.4 pixels across and 1 down. */
 function correlatedNormals(random: RandomStream): Float32Array {
-  const white = Float32Array.from({ length: speckleSide * speckleSide }, () => random.normal());
-  const across = smoothed(smoothed(white, 1), 1);
-  return smoothed(across, speckleSide);
+  let field: Float32Array = Float32Array.from({ length: speckleSide * speckleSide }, () => random.normal());
+  for (let i = 0; i < 4; i++) field = smoothed(field, 1);
+  for (let i = 0; i < 2; i++) field = smoothed(field, speckleSide);
+  return field;
 }
 
 /** [1 2 1] / 4 along one axis, wrapped. */
