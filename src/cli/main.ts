@@ -7,6 +7,7 @@ import { demoCommand } from "./commands/demo.js";
 import { exportCommand } from "./commands/export.js";
 import { infoCommand } from "./commands/info.js";
 import { predictCommand } from "./commands/predict.js";
+import { repairCommand } from "./commands/repair.js";
 import { simulateCommand } from "./commands/simulate.js";
 import { splitCommand } from "./commands/split.js";
 import { trainCommand } from "./commands/train.js";
@@ -30,6 +31,7 @@ const commands = [
   demoCommand,
   convertCommand,
   splitCommand,
+  repairCommand,
   simulateCommand,
 ];
 for (const command of commands) program.addCommand(command().exitOverride());

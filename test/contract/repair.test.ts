@@ -653,7 +653,7 @@ describe("a repair is refused", () => {
 
   it("for two texts of one line, a file outside the data, and the label of an image that stays", async () => {
     const again = (text: string, edit: (item: string) => string) => {
-      const item = /\n {4}- file: train\/labels\/p1v1f4[^]*?apply: true/.exec(text)?.[0] ?? "";
+      const item = /\n {4}- file: train\/labels\/p1v1f4[\s\S]*?apply: true/.exec(text)?.[0] ?? "";
       return text.replace(item, item + edit(item));
     };
     await planFor(dissent, (t) => again(t, (item) => item.replace("becomes: 1 0 0", "becomes: 0 0 1")));

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { type AuditReport, runAudit, type Severity } from "../../data/audit/index.js";
+import { refuseEditedPlan, type WrittenPlan, writeRepairPlan } from "../../data/repair/index.js";
 import { formatAudit } from "../audit-text.js";
 import { writeFileAtomically } from "../../io/index.js";
 import { exitCodes } from "../format-error.js";
@@ -10,6 +11,8 @@ const failLevels = ["error", "warning", "never"] as const;
 interface AuditCommandOptions {
   readonly json?: boolean;
   readonly html?: string;
+  readonly fix?: string;
+  readonly force?: boolean;
   readonly images: boolean;
   readonly failOn: (typeof failLevels)[number];
   readonly workers?: number;
@@ -23,6 +26,8 @@ export function auditCommand(): Command {
     )
     .argument("<data>", "data.yaml")
     .option("--html <file>", "write the audit as one page with charts and pictures, too")
+    .option("--fix <file>", "write a plan of repairs, too, to read, edit and give to `repair --plan`")
+    .option("--force", "let --fix write over a plan that was edited")
     .option("--no-images", "do not open the images: no duplicates, colours or burnt-in text")
     .addOption(
       new Option("--fail-on <severity>", "least severity of a finding that ends with exit code 1")
@@ -36,8 +41,10 @@ export function auditCommand(): Command {
 
 async function run(
   data: string,
-  { json, html, images, failOn, workers }: AuditCommandOptions,
+  { json, html, fix, force, images, failOn, workers }: AuditCommandOptions,
 ): Promise<void> {
+  // Before the images are decoded, which takes its time.
+  if (fix !== undefined && !force) refuseEditedPlan(fix);
   const audit = await runAudit(data, { images, workers, onProgress });
   const { report } = audit;
   if (html !== undefined) {
@@ -46,6 +53,7 @@ async function run(
     writeFileAtomically(html, await auditPage(audit));
   }
   process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatAudit(report)}\n`);
+  if (fix !== undefined) process.stderr.write(`${formatPlan(writeRepairPlan(audit, fix, { force }))}\n`);
   if (fails(report, failOn)) process.exitCode = exitCodes.userError;
 }
 
@@ -57,6 +65,10 @@ function fails({ findings }: AuditReport, failOn: AuditCommandOptions["failOn"])
     never: [],
   };
   return findings.some(({ severity }) => severities[failOn].includes(severity));
+}
+
+function formatPlan({ file, actions, switchedOn, undecided }: WrittenPlan): string {
+  return `${file}: ${actions} actions, ${switchedOn} switched on, ${undecided} undecided; read and edit it, then \`echoduet repair --plan\``;
 }
 
 function onProgress(done: number, total: number): void {

@@ -6,6 +6,7 @@ export {
   type PlannedAction,
   type RepairPlan,
   readPlan,
+  refuseEditedPlan,
   type WrittenPlan,
   writeRepairPlan,
 } from "./plan-file.js";

@@ -54,7 +54,7 @@ export function writeRepairPlan(
   options: { readonly force?: boolean } = {},
 ): WrittenPlan {
   const file = resolve(path);
-  if (options.force !== true) refuseEdited(file);
+  if (options.force !== true) refuseEditedPlan(file);
   const { proposal, fingerprint } = proposeRepairs(audit);
   writeFileAtomically(file, formatPlan(proposal, fingerprint, audit.scan.description.file, file));
   return {
@@ -152,7 +152,12 @@ function signed(text: string): string {
   return `${text}# unedited: ${sha256Of(text)}\n`;
 }
 
-function refuseEdited(file: string): void {
+/**
+ * Refuses a path where a plan may not be written: where an edited plan is, or another file.
+ * @throws EchoDuetError `io`
+ */
+export function refuseEditedPlan(path: string): void {
+  const file = resolve(path);
   let text: string;
   try {
     text = readFileSync(file, "utf8");
