@@ -7,16 +7,19 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { SCENES } from "../../src/data/simulate/anatomy.js";
 import { type SimulationSummary, simulate } from "../../src/data/simulate/index.js";
-import { splitPatients } from "../../src/data/simulate/options.js";
+import { planEntries } from "../../src/data/simulate/entries.js";
+import { resolveOptions, splitPatients } from "../../src/data/simulate/options.js";
 
 const SPLITS = ["train", "valid", "test"] as const;
-const OPTIONS = { patients: 5, framesPerClip: 2, seed: 11, size: { width: 320, height: 240 } };
+const OPTIONS = { patients: 4, framesPerClip: 2, seed: 11, size: { width: 160, height: 120 } };
 
 let folder: string;
 let summary: SimulationSummary;
+const progress: [number, number][] = [];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "simulate-"));
-  summary = await simulate({ ...OPTIONS, out: join(folder, "a") });
+  const onProgress = (done: number, total: number) => progress.push([done, total]);
+  summary = await simulate({ ...OPTIONS, out: join(folder, "a"), onProgress });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -60,7 +63,7 @@ function frames(out: string): { split: string; name: string; image: string; labe
 function fingerprint(out: string): string {
   const hash = createHash("sha256");
   for (const path of (readdirSync(out, { recursive: true }) as string[]).sort()) {
-    if (/\.(jpg|txt|yaml|json)$/.test(path)) hash.update(path).update(readFileSync(join(out, path)));
+    if (/\.(jpg|txt|yaml|jsonl?)$/.test(path)) hash.update(path).update(readFileSync(join(out, path)));
   }
   return hash.digest("hex");
 }
@@ -90,6 +93,23 @@ describe("simulate", () => {
     ]);
     expect(new RegExp(yaml.groups.patient).exec("p07v03f0012")?.[1]).toBe("p07");
     expect(new RegExp(yaml.groups.video).exec("p07v03f0012")?.[1]).toBe("p07v03");
+  });
+
+  test("draws views and valves by their weights", () => {
+    const options = resolveOptions({
+      ...OPTIONS,
+      ...{ patients: 200, out: "unused", viewShares: { A4C: 3, PSAX: 1, PLAX: 0 }, classShares: { TR: 0.5 } },
+    });
+    const entries = planEntries(options).filter(({ shows }) => shows.frame === 0);
+    const share = (view: string, valve: string): number =>
+      entries.filter(({ shows }) => shows.scene.view === view && shows.scene.valve === valve).length /
+      entries.length;
+    // Weights: A4C MR 3, A4C TR 1.5, PSAX PR 1, PSAX TR .5.
+    expect(share("A4C", "MR")).toBeCloseTo(3 / 6, 1);
+    expect(share("A4C", "TR")).toBeCloseTo(1.5 / 6, 1);
+    expect(share("PSAX", "PR")).toBeCloseTo(1 / 6, 1);
+    expect(share("PSAX", "TR")).toBeCloseTo(0.5 / 6, 1);
+    expect(share("PLAX", "AR") + share("PLAX", "MR")).toBe(0);
   });
 
   test("keeps every patient in one split", () => {
@@ -153,6 +173,62 @@ describe("simulate", () => {
     });
   });
 
+  test("removes what a killed simulation left behind, and nothing else", async () => {
+    const out = join(folder, "killed");
+    // No process has a number this high.
+    const abandoned = join(folder, ".killed.partial-99999999-abc123");
+    const others = [
+      `.killed.partial-${process.pid}-abc123`,
+      ".killed.partial-mine",
+      ".other.partial-99999999-x",
+    ];
+    for (const name of [abandoned, ...others.map((other) => join(folder, other))]) {
+      mkdirSync(join(name, "train"), { recursive: true });
+    }
+    const small = {
+      patients: 1,
+      clipsPerPatient: 1,
+      framesPerClip: 1,
+      seed: 1,
+      size: { width: 96, height: 64 },
+    };
+    await simulate({ ...small, out });
+    const left = readdirSync(folder);
+    expect(left).not.toContain(".killed.partial-99999999-abc123");
+    expect(left).toEqual(expect.arrayContaining(others));
+    for (const name of others) rmSync(join(folder, name), { recursive: true });
+  });
+
+  test("tells of its progress, and what every frame truly shows", () => {
+    const truths = readFileSync(join(summary.out, "truth.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const all = frames(summary.out);
+    expect(truths.map(({ file }) => file).sort()).toEqual(
+      all.map(({ split, name }) => `${split}/images/${name}.jpg`).sort(),
+    );
+    expect(progress.at(-1)).toEqual([all.length, all.length]);
+    for (const { file, view, class: valve, box, jet, patient, clip, phase } of truths) {
+      const { label, name } = all.find((f) => file.endsWith(`/${f.name}.jpg`))!;
+      expect(["A4C", "PSAX", "PLAX"][label.view]).toBe(view);
+      expect(["AR", "MR", "PR", "TR"][label.valve]).toBe(valve);
+      expect(label.box).toEqual(box);
+      expect(name.startsWith(`${patient}v0${clip}f`)).toBe(true);
+      expect(jet[0]).toBeGreaterThanOrEqual(box[0]);
+      expect(jet[1]).toBeGreaterThanOrEqual(box[1]);
+      expect(jet[2]).toBeLessThanOrEqual(box[2]);
+      expect(jet[3]).toBeLessThanOrEqual(box[3]);
+      // Inlet valves leak in systole, outlet valves in diastole.
+      expect(phase < 0.4).toBe(valve === "MR" || valve === "TR");
+    }
+  });
+
+  test("has no faults by default, and says so", () => {
+    expect(JSON.parse(readFileSync(join(summary.out, "truth.json"), "utf8"))).toEqual({ faults: [] });
+    expect(summary.faults).toEqual({});
+  });
+
   test("refuses its own folder with a frame or its record damaged, and fills an empty one", async () => {
     const small = { patients: 1, clipsPerPatient: 1, framesPerClip: 1, seed: 1, out: join(folder, "empty") };
     mkdirSync(small.out);
@@ -169,8 +245,17 @@ describe("simulate", () => {
     [{ framesPerClip: 1.5 }, /framesPerClip expects/],
     [{ size: { width: 10, height: 300 } }, /size\.width expects/],
     [{ splits: { train: 0.9, valid: 0.3, test: 0 } }, /sum to 1, got 0\.9, 0\.3, 0/],
+    [{ difficulty: 1.5 }, /difficulty expects a number from 0 to 1, got 1\.5/],
+    [{ viewShares: { A4C: -1 } }, /viewShares expects weights of 0 or more/],
+    [{ viewShares: { APEX: 1 } }, /viewShares expects weights of A4C, PSAX, PLAX, got APEX/],
+    [{ faults: { viewNoise: 1.5 } }, /faults\.viewNoise expects a share below 1 or a whole number, got 1\.5/],
+    [{ faults: { shiftView: 2 } }, /faults\.shiftView expects a share from 0 to 1, got 2/],
+    [{ faults: { gremlins: 1 } }, /faults expects some of .*, got gremlins/],
+    [{ faults: { corruptImages: 500 } }, /corruptImages expects at most 48 here, got 500/],
   ])("refuses %j and writes nothing", async (wrong, message) => {
-    await expect(simulate({ ...OPTIONS, ...wrong, out: join(folder, "wrong") })).rejects.toThrow(message);
+    await expect(simulate({ ...OPTIONS, ...(wrong as object), out: join(folder, "wrong") })).rejects.toThrow(
+      message,
+    );
     expect(readdirSync(folder)).not.toContain("wrong");
   });
 });
