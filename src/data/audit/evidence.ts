@@ -92,7 +92,9 @@ export function viewFaults(
   return faults.filter(({ kind }) => kind === "view-undeclared");
 }
 
-/** The data.yaml as findings name it, for what no image is to blame for. */
-export function yamlName({ description }: DataScan): string {
-  return relativeName(description, description.file);
+/** What data.yaml or the splits as wholes are to blame for: the file is data.yaml, the count that of the messages. */
+export function foundInYaml({ description }: DataScan, messages: readonly string[]): Found {
+  if (messages.length === 0) return nothing;
+  const file = relativeName(description, description.file);
+  return { count: messages.length, files: [file], details: messages.map((message) => ({ file, message })) };
 }

@@ -1,4 +1,4 @@
-import { type Check, foundFrames, nothing, yamlName } from "../evidence.js";
+import { type Check, foundFrames, foundInYaml, nothing } from "../evidence.js";
 
 /** Data whose patients and clips are unknown. */
 export const groupsUndeclared: Check = {
@@ -10,12 +10,11 @@ export const groupsUndeclared: Check = {
   find: ({ scan }) => {
     const { groups } = scan.description;
     const missing = (["patient", "video"] as const).filter((key) => !groups[key]);
-    if (missing.length === 0 || scan.frames.length === 0) return nothing;
-    const details = missing.map((key) => ({
-      file: yamlName(scan),
-      message: `groups.${key} is not declared`,
-    }));
-    return { count: missing.length, files: [], details };
+    if (scan.frames.length === 0) return nothing;
+    return foundInYaml(
+      scan,
+      missing.map((key) => `groups.${key} is not declared`),
+    );
   },
 };
 

@@ -1,21 +1,18 @@
 import type { SplitName } from "../../description.js";
-import { type Check, type Evidence, type Found, foundFiles, yamlName } from "../evidence.js";
+import { type Check, type Evidence, type Found, foundFiles, foundInYaml } from "../evidence.js";
 import { splitNames } from "../scan.js";
-import type { FindingDetail, ShiftTest } from "../types.js";
+import type { ShiftTest } from "../types.js";
 
 /** A split whose images cannot be listed. */
 export const splitUnreadable: Check = {
   severity: "error",
   unit: "splits",
   remedy: "correct the split in data.yaml, or leave it out where it was never downloaded",
-  find: ({ scan }) => ({
-    count: scan.splitFaults.length,
-    files: [],
-    details: scan.splitFaults.map(({ split, message }) => ({
-      file: yamlName(scan),
-      message: `${split}: ${message}`,
-    })),
-  }),
+  find: ({ scan }) =>
+    foundInYaml(
+      scan,
+      scan.splitFaults.map(({ split, message }) => `${split}: ${message}`),
+    ),
 };
 
 type Way = "patient" | "clip" | "duplicate";
@@ -50,11 +47,7 @@ function shift(of: ShiftTest["of"]): Check {
       "their mean is over another mixture than the training's",
     find: ({ shift, scan }) => {
       const shifted = shift.filter((test) => test.of === of && test.shifted);
-      const details = shifted.map((test) => ({
-        file: yamlName(scan),
-        message: describeShift(test),
-      }));
-      return { count: shifted.length, files: [], details };
+      return foundInYaml(scan, shifted.map(describeShift));
     },
   };
 }
@@ -81,7 +74,6 @@ export const classAbsent: Check = {
 
 function absentClasses({ scan }: Evidence): Found {
   const { names } = scan.description;
-  const file = yamlName(scan);
   const held = new Map<SplitName, { classes: Set<number>; views: Set<number> }>();
   for (const { split, boxes, view } of scan.frames) {
     const of = held.get(split) ?? { classes: new Set(), views: new Set() };
@@ -89,16 +81,12 @@ function absentClasses({ scan }: Evidence): Found {
     if (view >= 0) of.views.add(view);
     held.set(split, of);
   }
-  const gaps = (kind: "classes" | "views", labels: readonly string[]): FindingDetail[] =>
+  const gaps = (kind: "classes" | "views", labels: readonly string[]): string[] =>
     labels.flatMap((label, index) => {
       const present = splitNames.filter((split) => held.get(split)?.[kind].has(index));
       const absent = splitNames.filter((split) => held.has(split) && !present.includes(split));
       if (present.length === 0) return [];
-      return absent.map((split) => ({
-        file,
-        message: `${split} has no ${label}; ${present.join(", ")} has`,
-      }));
+      return absent.map((split) => `${split} has no ${label}; ${present.join(", ")} has`);
     });
-  const details = [...gaps("classes", names), ...gaps("views", scan.views)];
-  return { count: details.length, files: [], details };
+  return foundInYaml(scan, [...gaps("classes", names), ...gaps("views", scan.views)]);
 }

@@ -2,10 +2,10 @@ import {
   type Check,
   foundFiles,
   foundFrames,
+  foundInYaml,
   foundLines,
   nothing,
   viewFaults,
-  yamlName,
 } from "../evidence.js";
 import { classesOf, forbiddenClasses } from "../rules.js";
 import type { MixedClip, ViewOrder } from "../types.js";
@@ -110,7 +110,7 @@ export const viewOrderDoubtful: Check = {
     const message =
       `views: declared ${name(found.declared)} breaks the rules in ${frames(found.declared)}, ` +
       `${name(found.better)} in ${found.better.violations} (p ${found.pValue.toPrecision(2)})`;
-    return { count: 1, files: [], details: [{ file: yamlName(scan), message }] };
+    return foundInYaml(scan, [message]);
   },
 };
 

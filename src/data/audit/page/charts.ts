@@ -11,6 +11,9 @@ const mostPatients = 60;
 /** More points than this hide each other and make the page heavy. */
 const mostPoints = 1500;
 
+/** Those of the palette that need dark text. */
+const lightColours = ["#e69f00", "#cc79a7", "#56b4e9"];
+
 /** The colour of the name at `index`. */
 export function colourOf(index: number): string {
   return palette[index % palette.length];
@@ -52,7 +55,7 @@ export function sharesBySplit({ splits }: AuditSummary, of: "boxes" | "views"): 
         data: tallies.map((counts) => round((100 * counts[label]) / Math.max(1, total(counts)))).reverse(),
         label: {
           show: true,
-          color: "#fff",
+          color: lightColours.includes(colourOf(index)) ? "#111" : "#fff",
           fontSize: 11,
           formatter: ({ value }) => (Number(value) >= 7 ? `${Math.round(Number(value))} %` : ""),
         },
@@ -67,14 +70,9 @@ export function sharesBySplit({ splits }: AuditSummary, of: "boxes" | "views"): 
 export function pairGrid({ pairs, names, rules }: AuditSummary): string {
   const views = Object.keys(pairs);
   if (views.length === 0 || names.length === 0) return "";
-  const cells = views.flatMap((view, y) =>
-    names.map((name, x) => {
-      const broken = rules !== null && forbiddenClasses(rules, view, [name]).length > 0;
-      const border = broken
-        ? { borderColor: "#b3261e", borderWidth: 2 }
-        : { borderColor: "#fff", borderWidth: 1 };
-      return { value: [x, y, pairs[view][name]], itemStyle: border };
-    }),
+  const cells = views.flatMap((view, y) => names.map((name, x) => [x, y, pairs[view][name]]));
+  const broken = cells.filter(
+    ([x, y]) => rules !== null && forbiddenClasses(rules, views[y], [names[x]]).length > 0,
   );
   return draw(
     {
@@ -84,10 +82,25 @@ export function pairGrid({ pairs, names, rules }: AuditSummary): string {
       visualMap: {
         show: false,
         min: 0,
-        max: Math.max(1, ...cells.map(({ value }) => value[2])),
+        max: Math.max(1, ...cells.map(([, , count]) => count)),
         inRange: { color: ["#f4f7fa", "#4c78a8"] },
       },
-      series: { type: "heatmap", data: cells, label: { show: true, fontSize: 13 } },
+      series: [
+        {
+          type: "heatmap",
+          data: cells,
+          label: { show: true, fontSize: 13 },
+          itemStyle: { borderColor: "#fff", borderWidth: 1 },
+        },
+        // On top, so that no neighbour covers a frame.
+        {
+          type: "heatmap",
+          data: broken,
+          label: { show: true, fontSize: 13 },
+          z: 3,
+          itemStyle: { borderColor: "#b3261e", borderWidth: 2 },
+        },
+      ],
     },
     Math.max(260, 96 + 80 * names.length),
     50 + 44 * views.length,
@@ -107,7 +120,7 @@ export function patientBars({ patients, splits }: AuditSummary): { svg: string; 
         data: shown.map(({ id }) => id),
         axisLabel: { interval: 0, rotate: 60, fontSize: 10 },
       },
-      yAxis: { type: "value", name: "frames", nameTextStyle: { align: "right" } },
+      yAxis: { type: "value" },
       series: Object.keys(splits).map((split) => ({
         type: "bar",
         stack: "all",
@@ -155,7 +168,7 @@ export function boxCentres({ frames, description: { names } }: DataScan): string
     { length: Math.min(boxes.length, mostPoints) },
     (_, i) => boxes[Math.floor(i * step)],
   );
-  const axis = { type: "value" as const, min: 0, max: 1, splitNumber: 4 };
+  const axis = { type: "value" as const, min: 0, max: 1, interval: 0.25 };
   return draw(
     {
       legend,
