@@ -260,6 +260,30 @@ describe("proposals of copies", () => {
     });
   });
 
+  it("keep the original rather than a copy that is like another clip's frames, or alone under its name", async () => {
+    const original = "train/images/p1v1f1.jpg";
+    const { actions } = await propose(
+      { ...frame("val", "p9v7f1", label("A4C")), ...frame("val", "p9v8f1", label("A4C")) },
+      {
+        identical: [
+          [original, "val/images/p9v7f1.jpg"],
+          ["train/images/p1v1f3.jpg", "val/images/p9v8f1.jpg"],
+        ],
+        near: [["val/images/p9v7f1.jpg", "train/images/p1v1f2.jpg"]],
+      },
+    );
+    expect(actions.map(({ file, why }) => [file, why])).toEqual([
+      [
+        "val/images/p9v7f1.jpg",
+        `copy of ${original}, which is kept (like 0 frames of other clips, this one like 1)`,
+      ],
+      [
+        "val/images/p9v8f1.jpg",
+        "copy of train/images/p1v1f3.jpg, which is kept (its clip has other frames, this one's has none)",
+      ],
+    ]);
+  });
+
   it("keep the one with a sound label, and give the overlap of the boxes", async () => {
     const box = "1 0.5 0.5 0.2 0.1";
     const { actions } = await propose(copies(label("A4C"), label("A4C", `${box}\nnonsense`)), claims);

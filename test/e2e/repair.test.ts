@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AuditReport } from "../../src/data/audit/index.js";
-import type { RepairSummary, RevertSummary } from "../../src/data/repair/index.js";
+import { type RepairSummary, type RevertSummary, repairCodes } from "../../src/data/repair/index.js";
 import { simulate } from "../../src/data/simulate/index.js";
 import { jsonOf, runCli, succeed, temporaryFolder } from "../support/cli.js";
 import { readTree } from "../support/repair-data.js";
@@ -26,7 +26,8 @@ beforeAll(async () => {
     ...{ viewMissing: 1, unparseable: 1, classRange: 1, boxOutOfRange: 2, boxEmpty: 1, boxRepeated: 2 },
     ...{ labelOrphan: 1, corruptImages: 1 },
   };
-  await simulate({ out: at("data"), patients: 8, framesPerClip: 6, seed: 3, size, faults });
+  const amount = { patients: 6, clipsPerPatient: 3, framesPerClip: 4 };
+  await simulate({ out: at("data"), ...amount, seed: 3, size, faults });
 });
 
 describe("echoduet audit --fix and echoduet repair", () => {
@@ -48,9 +49,13 @@ describe("echoduet audit --fix and echoduet repair", () => {
     const out = at("repaired");
     const repair = await jsonOf<RepairSummary>(["repair", "--plan", plan, "--out", out]);
     expect(repair.counts.frames.in).toBe(repair.counts.frames.out + repair.counts.frames.dropped);
-    expect(repair.counts.frames.dropped).toBe(3 + 1);
+    expect(repair.actions).toMatchObject({ "duplicate.exact": 3, "image.unreadable": 1 });
     expect(repair.images.linked + repair.images.copied).toBe(repair.counts.frames.out);
-    expect(await findings(repair.data)).toEqual({});
+    // What no repair is for may stay, such as text that the audit sees in a picture; nothing is new.
+    const left = Object.keys(await findings(repair.data));
+    expect(
+      left.filter((code) => !(code in found) || (repairCodes as readonly string[]).includes(code)),
+    ).toEqual([]);
     expect(readTree(at("data"))).toEqual(before);
 
     const revert = await jsonOf<RevertSummary>(["repair", "--revert", out, "--out", at("reverted")]);

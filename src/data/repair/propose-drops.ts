@@ -20,8 +20,8 @@ export function proposeDrops(evidence: Evidence, hashes: ReadonlyMap<string, str
     drop("label.orphan", file, "no image has this label file", false),
   );
   if (!images) return orphans;
-  const unreadable = images.images.flatMap(({ name, facts }) =>
-    facts.fault === null ? [] : [drop("image.unreadable", name, facts.fault, false)],
+  const unreadable = images.images.flatMap(({ name, path, facts }) =>
+    facts.fault === null ? [] : [drop("image.unreadable", name, facts.fault.replace(`${path}: `, ""), false)],
   );
   const candidates = describeCandidates(evidence);
   /** The name of the copy that stays, by the name of each copy. */
@@ -56,9 +56,13 @@ export function proposeDrops(evidence: Evidence, hashes: ReadonlyMap<string, str
 /** A copy of an image, and what speaks against keeping it. */
 interface Candidate {
   readonly frame: ScannedFrame;
+  /** Frames of other clips that it is like: it may be one of theirs under a wrong name. */
+  readonly strangers: number;
   /** Frames of its clip, then of its patient, in other splits: with it they are leakage. */
   readonly clipElsewhere: number;
   readonly patientElsewhere: number;
+  /** 1 where it is the only frame of its clip, as a copy under a new name is. */
+  readonly alone: number;
   /** Faults of its label. */
   readonly faults: number;
   /** 0 for test, 1 for val, 2 for train. */
@@ -67,9 +71,17 @@ interface Candidate {
 
 type Describe = (name: string, copies: ReadonlySet<string>) => Candidate;
 
-function describeCandidates({ scan }: Evidence): Describe {
+function describeCandidates({ scan, images }: Evidence): Describe {
   const byName = groupBy(scan.frames, ({ name }) => name);
   const byClip = groupBy(scan.frames, ({ video }) => video);
+  const near = images?.pairs.filter(({ kind }) => kind === "near") ?? [];
+  const likes = groupBy(
+    near.flatMap(({ a, b }) => [
+      { name: a, other: b },
+      { name: b, other: a },
+    ]),
+    ({ name }) => name,
+  );
   const byPatient = groupBy(scan.frames, ({ patient }) => patient);
   return (name, copies) => {
     // A file that several splits list counts where it comes first; it stays in all of them or none.
@@ -78,8 +90,10 @@ function describeCandidates({ scan }: Evidence): Describe {
       frames.filter(({ split, name: other }) => split !== frame.split && !copies.has(other)).length;
     return {
       frame,
+      strangers: (likes.get(name) ?? []).filter(({ other }) => !copies.has(other)).length,
       clipElsewhere: elsewhere(byClip.get(frame.video ?? "")),
       patientElsewhere: elsewhere(byPatient.get(frame.patient ?? "")),
+      alone: frame.video !== null && byClip.get(frame.video)?.length === 1 ? 1 : 0,
       faults: frame.faults.length + (frame.hasLabelFile ? 0 : 1),
       split: ["test", "val", "train"].indexOf(frame.split),
     };
@@ -91,6 +105,11 @@ const criteria: readonly {
   readonly say: (kept: Candidate, dropped: Candidate) => string;
 }[] = [
   {
+    of: ({ strangers }) => strangers,
+    say: (kept, dropped) =>
+      `like ${kept.strangers} frames of other clips, this one like ${dropped.strangers}`,
+  },
+  {
     of: ({ clipElsewhere }) => clipElsewhere,
     say: (kept, dropped) =>
       `frames of its clip in other splits ${kept.clipElsewhere}, of this one's ${dropped.clipElsewhere}`,
@@ -100,6 +119,7 @@ const criteria: readonly {
     say: (kept, dropped) =>
       `frames of its patient in other splits ${kept.patientElsewhere}, of this one's ${dropped.patientElsewhere}`,
   },
+  { of: ({ alone }) => alone, say: () => "its clip has other frames, this one's has none" },
   {
     of: ({ faults }) => faults,
     say: (kept, dropped) => `faults of its label ${kept.faults}, of this one's ${dropped.faults}`,
@@ -163,7 +183,9 @@ function chooseNear(
     if (pair.kind !== "near") continue;
     // A copy that is dropped anyway stands for the one that is kept.
     const [a, b] = [pair.a, pair.b].map((name) => keptOf.get(name) ?? name);
-    if (a === b) continue;
+    const clips = [a, b].map((name) => candidates(name, new Set()).frame.video);
+    // Frames of one clip are like each other by nature.
+    if (a === b || (clips[0] !== null && clips[0] === clips[1])) continue;
     link(a, b, pair);
     link(b, a, pair);
   }
