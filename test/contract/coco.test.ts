@@ -121,11 +121,10 @@ describe("COCO", () => {
             const [category, ...values] = lines[index].split(" ").map(Number);
             expect(valves[category]).toBe(shape.category);
             const pixels = values.map((value, i) => value * (i % 2 === 0 ? width : height));
-            const back =
-              "box" in shape
-                ? [pixels[0] - pixels[2] / 2, pixels[1] - pixels[3] / 2, pixels[2], pixels[3]]
-                : pixels;
-            const wanted = "box" in shape ? shape.box! : (shape as { polygon: number[] }).polygon;
+            const back = shape.box
+              ? [pixels[0] - pixels[2] / 2, pixels[1] - pixels[3] / 2, pixels[2], pixels[3]]
+              : pixels;
+            const wanted = shape.box ?? shape.polygon ?? [];
             expect(back).toHaveLength(wanted.length);
             back.forEach((value, i) => {
               expect(Math.abs(value - wanted[i])).toBeLessThan(1e-9);
@@ -339,12 +338,12 @@ describe("COCO", () => {
     [
       "a box of three",
       oneImage([{ category_id: 1, bbox: [1, 2, 3] }]),
-      /annotations\[0\]\.bbox \(id 7\): expected four numbers.*got \[1,2,3\]/,
+      /annotations\[0\]\.bbox \(id 7\): expected four numbers.*got \[ 1, 2, 3 \]/,
     ],
     [
       "a text in a box",
       oneImage([{ category_id: 1, bbox: [1, "2", 3, 4] }]),
-      /annotations\[0\]\.bbox\[1\] \(id 7\): expected a finite number, got "2"/,
+      /annotations\[0\]\.bbox\[1\] \(id 7\): expected a finite number, got '2'/,
     ],
     [
       "an infinite number",

@@ -95,7 +95,7 @@ async function run(dataYaml: string | undefined, options: ConvertCliOptions): Pr
   if (report.out !== null) return;
   throw new EchoDuetError(
     "data",
-    `${options.out}: not written, since ${report.drops.length} parts of the source would be dropped; ` +
+    `${options.out}: not written, since ${report.drops.length} ${report.drops.length === 1 ? "part" : "parts"} of the source would be dropped; ` +
       "correct them, or repeat with --allow-drops",
   );
 }

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { z } from "zod";
 import { EchoDuetError } from "../../errors.js";
 import { readJsonArrays } from "./json-arrays.js";
@@ -105,7 +106,8 @@ function describeIssue(file: string, path: string, value: unknown, issue: z.core
     (inner, step) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, step) : undefined),
     value,
   );
-  const got = found === undefined ? "nothing" : shorten(JSON.stringify(found));
+  // Not JSON.stringify, whose stack a deeply nested value overflows.
+  const got = found === undefined ? "nothing" : shorten(inspect(found, { depth: 1, breakLength: Infinity }));
   return `${file}: ${path}${steps}${whose}: ${issue.message}, got ${got}`;
 }
 

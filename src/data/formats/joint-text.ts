@@ -1,9 +1,8 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, extname, join, sep } from "node:path";
 import { EchoDuetError } from "../../errors.js";
-import { errnoOf, ioError } from "../../io/index.js";
-import { type DataDescription, liesInside, loadDataDescription, type SplitName } from "../description.js";
-import { imageExtensions, labelPathOf, listImages } from "../frames.js";
+import { type DataDescription, loadDataDescription, type SplitName } from "../description.js";
+import { imageExtensions, labelPathOf, listImages, readLabelText } from "../frames.js";
 import { type ScannedLabel, scanLabel } from "../labels.js";
 import {
   agreedView,
@@ -132,7 +131,7 @@ function readFrame(imagePath: string, name: string, reading: Reading): SourceFra
   ledger.found("image");
   const file = labelPathOf(imagePath);
   const origin = { file, imageId: null };
-  const text = readLabelFile(file, description.root);
+  const text = readLabelText(file, description);
   if (text === null) return { imagePath, name, label: null, origin };
   const context = { file, classes: meaning.classes.length, views: meaning.views.length };
   const scanned = scanLabel(text, context);
@@ -197,26 +196,6 @@ function dropFaults(
 
 function placeOf(file: string, line: number | null): Place {
   return { file, line, path: null, id: null };
-}
-
-/** The text of a label file, null where there is none; a link that leaves the data set's folder is not read. */
-function readLabelFile(file: string, root: string): string | null {
-  try {
-    const status = statSync(file);
-    if (!liesInside(root, file)) {
-      const remedy = "move the label there, or let `path` in data.yaml name a folder above both";
-      throw new EchoDuetError(
-        "data",
-        `${file}: expected a label file inside ${root}, got a link out of it; ${remedy}`,
-      );
-    }
-    if (!status.isFile())
-      throw new EchoDuetError("data", `${file}: expected a label file, got another kind of file`);
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    if (errnoOf(cause) === "ENOENT") return null;
-    throw ioError(file, "read", cause);
-  }
 }
 
 /** Drops the label files of the labels folders that no image has. */
