@@ -49,10 +49,22 @@ export const FAULT_KINDS = {
   },
   patientLeakage: { of: "patients", code: "leakage.patient", help: "patients with a clip in another split" },
   clipLeakage: { of: "clips", code: "leakage.clip", help: "clips with half their frames in another split" },
-  exactDuplicates: { of: "frames", code: "duplicate.exact", help: "copies within a split" },
-  exactDuplicatesAcross: { of: "frames", code: "duplicate.exact", help: "copies in another split" },
-  nearDuplicates: { of: "frames", code: "duplicate.near", help: "re-encoded copies within a split" },
-  nearDuplicatesAcross: { of: "frames", code: "duplicate.near", help: "re-encoded copies in another split" },
+  exactDuplicates: { of: "frames", code: "duplicate.exact", help: "frames more, with copies within a split" },
+  exactDuplicatesAcross: {
+    of: "frames",
+    code: "duplicate.exact",
+    help: "frames more, with copies in another split",
+  },
+  nearDuplicates: {
+    of: "frames",
+    code: "duplicate.near",
+    help: "frames more, with re-encoded copies within a split",
+  },
+  nearDuplicatesAcross: {
+    of: "frames",
+    code: "duplicate.near",
+    help: "frames more, with re-encoded copies in another split",
+  },
   ruleViolations: {
     of: "clips",
     code: "rules.violation",

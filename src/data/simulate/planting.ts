@@ -16,7 +16,7 @@ export interface Planted {
 
 /**
  * Plants the faults that the options ask for into a sound data set. A frame gets at most one fault of its own,
- * and copies are made of frames without one, so that each fault's consequences are plain.
+ * so that each fault's consequences are plain.
  * Throws a config error where there are fewer places for a fault than asked for.
  */
 export function plantFaults(sound: readonly Entry[], options: ResolvedSimulation): Planted {
@@ -131,20 +131,22 @@ class Garden {
     return others[random.integer(others.length)]!;
   }
 
-  /** Copies of frames, each as a new clip of a patient of the same or another split. */
+  /**
+   * New frames and their copies, each as a clip of its own: beside a copied frame of a longer clip, its
+   * neighbours would be nearly like the copy, too. The copy is filed under a patient of the same or another split.
+   */
   copy(kind: FaultKind, across: boolean, image: "plain" | "re-encoded"): void {
     const random = this.#random(kind);
     const patients = new Map(this.entries.map((entry) => [entry.patient, entry]));
-    for (const original of this.#pick(kind, this.#free())) {
-      const split = across ? this.#otherSplit(original.split, random) : original.split;
-      const hosts = [...patients.values()].filter((host) => host.split === split && !this.#leaks(host));
-      const { patient } = (hosts[random.integer(Math.max(1, hosts.length))] ?? original).shows;
-      const copy = {
-        ...entryOf(split, original.shows, { patient, clip: this.#newClip(patient), frame: 0 }),
-        image,
-      };
-      this.entries.push(copy);
-      this.#take(original, copy);
+    for (const { split, shows } of this.#pick(kind, this.#free())) {
+      const shown = { ...shows, clip: this.#newClip(shows.patient), frame: 0 };
+      const to = across ? this.#otherSplit(split, random) : split;
+      const hosts = [...patients.values()].filter((host) => host.split === to && !this.#leaks(host));
+      const patient = hosts[random.integer(Math.max(1, hosts.length))]?.shows.patient ?? shows.patient;
+      const named = { patient, clip: this.#newClip(patient), frame: 0 };
+      const pair = [entryOf(split, shown), { ...entryOf(to, shown, named), image }];
+      this.entries.push(...pair);
+      this.#take(...pair);
     }
   }
 
