@@ -35,10 +35,11 @@ export interface Duplicates {
 
 /** Correlation from which a pair is the same picture: midway between other frames and copies. */
 const SAME_PICTURE = 0.9;
-/** Bits compared where nothing can be learnt: saving and scaling the same picture flips up to three. */
-const DEFAULT_DISTANCE = 3;
-/** Fewest bits compared. */
-const LEAST_DISTANCE = 2;
+/**
+ * Fewest bits compared, and those compared where nothing can be learnt: saving, scaling or shifting a picture
+ * by two pixels flips up to four.
+ */
+const LEAST_DISTANCE = 4;
 /** Images that the distribution of distances is taken from. */
 const SAMPLE = 2000;
 
@@ -62,7 +63,7 @@ export async function findDuplicates(images: readonly ComparedImage[]): Promise<
     const a = first.get(b)!;
     return a === b ? [] : [{ a, b, kind: "exact", distance: 0, correlation: 1 }];
   });
-  pairs.push(...nearPairs(images, whole, first, threshold ?? DEFAULT_DISTANCE));
+  pairs.push(...nearPairs(images, whole, first, threshold ?? LEAST_DISTANCE));
   return { threshold, distances, pairs: pairs.sort((x, y) => x.a - y.a || x.b - y.b) };
 }
 
@@ -138,7 +139,7 @@ function evenly<T>(values: readonly T[], most: number): T[] {
 
 /**
  * The distance up to which hashes are suspiciously near: the median distance between patients less three
- * standard deviations, taken as (upper quartile - median) / 0.6745, within 2..7; null below three patients.
+ * standard deviations, taken as (upper quartile - median) / 0.6745, within 4..7; null below three patients.
  *
  * Copies between patients make near pairs, and a whole copied clip makes thousands; median and upper quartile
  * do not notice them, while a quantile of the lower tail would shrink to nothing just where it is needed.
