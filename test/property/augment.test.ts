@@ -127,6 +127,8 @@ const place = fc.record({
   epoch: fc.integer({ min: 1, max: 300 }),
   first: fc.nat({ max: 5000 }),
 });
+const upTo = (max: number) => fc.double({ min: 0, max, noNaN: true });
+/** Without rotation, under which the bound of a painted rectangle is not that of its box. */
 const strengths = fc
   .record({
     scale: fc.double({ min: 0, max: 0.6, noNaN: true }),
@@ -134,6 +136,27 @@ const strengths = fc
     gain: fc.double({ min: 0, max: 0.9, noNaN: true }),
   })
   .map((moved) => ({ ...none, ...moved }));
+
+/** Every safe augmentation but the mosaic, at strengths beyond what anyone would use. */
+const safe = fc
+  .record({
+    rotate: upTo(20),
+    scale: upTo(0.4),
+    translate: upTo(0.2),
+    gain: upTo(0.9),
+    contrast: upTo(0.9),
+    speckle: upTo(0.9),
+    timeGain: upTo(0.9),
+    blur: upTo(1),
+    sectorEdge: upTo(0.9),
+    overlay: upTo(1),
+  })
+  .map((strength) => ({ ...none, ...strength }));
+const still = safe.map((options) => ({ ...options, rotate: 0, scale: 0, translate: 0 }));
+
+const channelsAt = ({ images }: FrameBatch, pixel: number): number[] =>
+  [0, 1, 2].map((channel) => images.data[channel * pixels + pixel]);
+const spreadOf = (rgb: readonly number[]): number => Math.max(...rgb) - Math.min(...rgb);
 
 describe("augmentation", () => {
   it("moves a box exactly as its pixels, clipped or not", () => {
@@ -149,7 +172,7 @@ describe("augmentation", () => {
         // Rows and columns of half-covered pixels are the tolerance.
         if (!target && seen.length > 0) expect(seen[0].area).toBeLessThan(0.2 * whole + x2 - x1 + y2 - y1);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -167,7 +190,7 @@ describe("augmentation", () => {
         if (share > 0.2 + tolerance) expect(kept).toBe(1);
         if (share < 0.2 - tolerance) expect(kept).toBe(0);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
     expect(dropped).toBeGreaterThan(10);
   });
@@ -213,19 +236,19 @@ describe("augmentation", () => {
     const red: Box = [30, 20, 46, 44];
     const blue: Box = [52, 24, 68, 40];
     fc.assert(
-      fc.property(fc.double({ min: 0.01, max: 0.4, noNaN: true }), place, (strength, at) => {
-        const options = { ...none, scale: strength, translate: 0.1, gain: strength };
+      fc.property(safe, place, (options, at) => {
         const { images } = augmentBatch(batchOf([[red, blue]]), options, at);
         const counts = { red: 0, blue: 0 };
         for (let i = 0; i < pixels; i++) {
-          const [r, g, b] = [0, 1, 2].map((channel) => images.data[channel * pixels + i]);
+          const [r, g, b] = [images.data[i], images.data[pixels + i], images.data[2 * pixels + i]];
           if (Math.max(r, g, b) - Math.min(r, g, b) < 60) continue;
           // The hue of either colour: the two other channels are equal, whatever it is mixed with.
-          expect(Math.abs(g - Math.min(r, b))).toBeLessThanOrEqual(1);
+          if (Math.abs(g - Math.min(r, b)) > 1) expect.fail(`red or blue became ${r}, ${g}, ${b}`);
           counts[r > b ? "red" : "blue"]++;
         }
+        // At the least, a tenth of the flow is erased, and rows of mixed pixels on the patches' edges are lost.
         const share = counts.red / (counts.red + counts.blue);
-        expect(Math.abs(share - 384 / 640)).toBeLessThan(0.06);
+        expect(Math.abs(share - 384 / 640)).toBeLessThan(0.1);
       }),
       { numRuns: 100 },
     );
@@ -252,10 +275,89 @@ describe("augmentation", () => {
     );
   });
 
+  it("leaves coloured pixels bit for bit where nothing moves, and keeps the tint of grey ones", () => {
+    const levels = fc.array(fc.integer({ min: 0, max: 0xffffff }), { minLength: pixels, maxLength: pixels });
+    fc.assert(
+      fc.property(levels, still, place, (words, options, at) => {
+        const batch = batchOf([[]]);
+        words.forEach((word, pixel) => {
+          // Half of the picture nearly grey, the other half of any colour.
+          const base = word & 255;
+          const tint = [0, (word >> 8) & 15, (word >> 12) & 15];
+          const rgb =
+            pixel % 2 === 0 ? tint.map((more) => base + more) : [base, (word >> 8) & 255, word >> 16];
+          rgb.forEach((value, channel) => {
+            batch.images.data[channel * pixels + pixel] = Math.min(255, value);
+          });
+        });
+        // The edge's erasing takes flow away, by design and within its limit.
+        const out = augmentBatch(batch, { ...options, sectorEdge: 0, overlay: 0 }, at);
+        for (let pixel = 0; pixel < pixels; pixel++) {
+          const before = channelsAt(batch, pixel);
+          const after = channelsAt(out, pixel);
+          const changes = new Set(after.map((value, channel) => value - before[channel]));
+          if (changes.size !== 1) expect.fail(`${before} became ${after}`);
+          if (spreadOf(before) >= 24 && !changes.has(0)) expect.fail(`flow ${before} became ${after}`);
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it("moves the bound of a turned blob exactly as the blob, flipped or not", () => {
+    const turned = fc.record({ rotate: upTo(45), scale: upTo(0.3), translate: upTo(0.1) });
+    const flips = fc.record({ hue: fc.constant(0), flipHorizontal: upTo(1), flipVertical: upTo(1) });
+    const centred = boxWithin([24, 12, 72, 52]);
+    fc.assert(
+      fc.property(centred, turned, flips, place, ([x1, y1, x2, y2], moves, unsafe, at) => {
+        const batch = batchOf([[[x1, y1, x2, y2]]]);
+        // The ellipse inscribed in the box; what the box paints outside of it becomes tissue again.
+        for (let y = y1; y < y2; y++) {
+          for (let x = x1; x < x2; x++) {
+            const across = (2 * x + 1 - x1 - x2) / (x2 - x1);
+            const down = (2 * y + 1 - y1 - y2) / (y2 - y1);
+            if (across ** 2 + down ** 2 <= 1) continue;
+            for (const channel of [0, 1, 2]) batch.images.data[channel * pixels + y * size.width + x] = 40;
+          }
+        }
+        const out = augmentBatch(batch, { ...none, ...moves, unsafe }, at);
+        const [target] = targetsOf(out, 0);
+        const seen = patches(out, 0).toSorted((a, b) => b.area - a.area)[0];
+        expect(target.label).toBe(seen.label);
+        // Half-covered pixels at the four tips.
+        seen.box.forEach((edge, i) => {
+          expect(Math.abs(edge - target.box[i])).toBeLessThanOrEqual(2);
+        });
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("keeps what is left on the left under every safe augmentation", () => {
+    const left: Box = [26, 22, 42, 42];
+    const right: Box = [54, 22, 70, 42];
+    const columnOf = (label: number, batch: FrameBatch) => {
+      const patch = patches(batch, 0).filter((one) => one.label === label)[0];
+      return patch ? (patch.box[0] + patch.box[2]) / 2 : null;
+    };
+    let compared = 0;
+    fc.assert(
+      fc.property(safe, place, (options, at) => {
+        const out = augmentBatch(batchOf([[left, right]]), options, at);
+        const [a, b] = [columnOf(0, out), columnOf(1, out)];
+        if (a === null || b === null) return;
+        compared++;
+        expect(a).toBeLessThan(b);
+      }),
+      { numRuns: 100 },
+    );
+    expect(compared).toBeGreaterThan(90);
+  });
+
   it("depends on seed, epoch and place alone where there is no mosaic", () => {
     const images = fc.array(fc.array(anywhere, { maxLength: 2 }), { minLength: 2, maxLength: 4 });
     fc.assert(
-      fc.property(images, strengths, place, (boxes, options, at) => {
+      fc.property(images, safe, place, (boxes, options, at) => {
         const together = augmentBatch(batchOf(boxes), options, at);
         const again = augmentBatch(batchOf(boxes), options, at);
         expect(Buffer.compare(again.images.data, together.images.data)).toBe(0);
@@ -273,7 +375,7 @@ describe("augmentation", () => {
           expect(targetsOf(alone, i)).toEqual(targetsOf(together, i));
         });
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     );
   });
 });

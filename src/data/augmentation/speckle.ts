@@ -25,16 +25,17 @@ function makeBank(): Float32Array {
   const real = correlatedNormals(randomStream(0, "augment", "speckle", "real"));
   const imaginary = correlatedNormals(randomStream(0, "augment", "speckle", "imaginary"));
   const logs = real.map((re, i) => Math.log(Math.hypot(re, imaginary[i]) + 1e-6));
-  // The logarithm's dark tail has no end: the floor of the display cuts it, and its filter softens the gaps.
+  // The logarithm's dark tail has no end: the floor of the display cuts it, and its filter across the beams
+  // softens the gaps.
   const shown = standardised(logs).map((value) => Math.max(value, -darkest));
-  return standardised(smoothed(smoothed(shown, 1), speckleSide));
+  return standardised(smoothed(shown, 1));
 }
 
-/** Gaussian noise blurred to a standard deviation of 1.4 pixels across and 1 down. */
+/** Gaussian noise blurred to a standard deviation of 1.7 pixels across and 1.2 down. */
 function correlatedNormals(random: RandomStream): Float32Array {
   let field: Float32Array = Float32Array.from({ length: speckleSide * speckleSide }, () => random.normal());
-  for (let i = 0; i < 4; i++) field = smoothed(field, 1);
-  for (let i = 0; i < 2; i++) field = smoothed(field, speckleSide);
+  for (let i = 0; i < 6; i++) field = smoothed(field, 1);
+  for (let i = 0; i < 3; i++) field = smoothed(field, speckleSide);
   return field;
 }
 
