@@ -3,12 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { beforeAll, describe, expect, it } from "vitest";
-import { demoCommand } from "../../src/cli/commands/demo.js";
-import { exportCommand } from "../../src/cli/commands/export.js";
-import { infoCommand } from "../../src/cli/commands/info.js";
-import { predictCommand } from "../../src/cli/commands/predict.js";
-import { trainCommand } from "../../src/cli/commands/train.js";
-import { valCommand } from "../../src/cli/commands/val.js";
+import { commands } from "../../src/cli/commands/index.js";
 import { loadConfigFile, mergeConfig, resolveTrainConfig } from "../../src/config/index.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -111,8 +106,6 @@ describe("examples", () => {
 });
 
 describe("docs/cli.md", () => {
-  const commands = [trainCommand, valCommand, predictCommand, exportCommand, infoCommand, demoCommand];
-
   it.each(commands.map((make) => make()))("describes every option of $_name, and no other", (command) => {
     const section = sectionOf(command);
     // Options stand at the start of a table's row, so that the text may name those of other commands.

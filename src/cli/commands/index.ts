@@ -1,0 +1,29 @@
+import type { Command } from "commander";
+import { auditCommand } from "./audit.js";
+import { augmentCommand } from "./augment.js";
+import { convertCommand } from "./convert.js";
+import { demoCommand } from "./demo.js";
+import { exportCommand } from "./export.js";
+import { infoCommand } from "./info.js";
+import { predictCommand } from "./predict.js";
+import { repairCommand } from "./repair.js";
+import { simulateCommand } from "./simulate.js";
+import { splitCommand } from "./split.js";
+import { trainCommand } from "./train.js";
+import { valCommand } from "./val.js";
+
+/** Every command, in the order in which the help lists them: the data first, then models. */
+export const commands: readonly (() => Command)[] = [
+  auditCommand,
+  convertCommand,
+  repairCommand,
+  splitCommand,
+  simulateCommand,
+  augmentCommand,
+  trainCommand,
+  valCommand,
+  predictCommand,
+  exportCommand,
+  infoCommand,
+  demoCommand,
+];
