@@ -122,7 +122,7 @@ function streamLine({ from, to, halfWidth, speed }: Anatomy["streams"][number]) 
     if (along < -0.15 || along > 1.15) return 0;
     const across = ((v - from[1]) * du - (u - from[0]) * dv) / halfWidth;
     if (Math.abs(across) > 2) return 0;
-    const profile = Math.exp(-across * across) * (1 - 1.4 * (along - 0.5) ** 2);
+    const profile = Math.exp(-across * across) * (1 - ((along - 0.5) / 0.65) ** 2);
     return speed * profile * projected(du * beamU + dv * beamV);
   };
 }
@@ -134,7 +134,9 @@ function surroundings(jet: Jet, u: number, v: number, beamU: number, beamV: numb
   if (along < -0.15 || along > 1) return 0;
   const across = ((v - origin[1]) * cos - (u - origin[0]) * sin) / (1.3 * halfWidth);
   if (Math.abs(across) > 2) return 0;
-  return 0.5 * Math.exp(-across * across) * (1 - along * along) * projected(cos * beamU + sin * beamV);
+  const onset = Math.min(1, (along + 0.15) / 0.15);
+  const profile = onset * (1 - along * along) * Math.exp(-across * across);
+  return 0.5 * profile * projected(cos * beamU + sin * beamV);
 }
 
 /**

@@ -4,7 +4,7 @@ import { EchoDuetError } from "../../errors.js";
 import { type ResolvedSimulation, SPLITS, type Split } from "./options.js";
 
 /** Raised whenever the pictures of one seed change, so that an older folder is not taken for a new one. */
-const REVISION = 4;
+const REVISION = 5;
 /** The file in a simulated data set that tells how it was made. */
 export const RECORD = "simulation.json";
 

@@ -1,4 +1,4 @@
-import { traceText } from "./font.js";
+import { ADVANCE, traceText } from "./font.js";
 import { colourTable, type Machine, type Rgb, SPEEDS } from "./machines.js";
 import type { PolarWindow, RgbPicture, SectorMap } from "./sector.js";
 import type { ClipLook, FramePose, PatientLook } from "./variation.js";
@@ -50,16 +50,16 @@ const OVERLAYS: Record<Machine["overlay"], (pen: Pen, shown: Shown) => void> = {
     pen.dot(0.545 * pen.width, 0.1 * pen.height, 0.018, [96, 112, 150]);
     pen.bar(0.935, 0.955, 0.055, 0.36, (t) => [255 * (1 - t), 255 * (1 - t), 255 * (1 - t)]);
     pen.colourBar(0.956, 0.985, 0.055, 0.36, patient.machine);
-    pen.text(`+${patient.nyquist}`, 0.94, 0.025, 1, WHITE);
-    pen.text(`-${patient.nyquist}`, 0.94, 0.375, 1, WHITE);
+    pen.textLeftOf(`+${patient.nyquist.toFixed(1)}`, 0.992, 0.025, 1, WHITE);
+    pen.textLeftOf(`-${patient.nyquist.toFixed(1)}`, 0.992, 0.375, 1, WHITE);
   },
   trace: (pen, shown) => {
     depthMarks(pen, shown.patient);
     pen.mark("V", 0.535, 0.028, 1.3, [215, 225, 20], 1);
     pen.colourBar(0.956, 0.985, 0.065, 0.32, shown.patient.machine);
     drawTrace(pen, shown, 0.88, TEAL);
-    pen.text(String(shown.patient.heartRate), 0.965, 0.9, 1.2, PALE);
-    pen.text("HR", 0.965, 0.935, 1.2, PALE);
+    pen.textLeftOf(String(shown.patient.heartRate), 0.992, 0.9, 1.2, PALE);
+    pen.textLeftOf("HR", 0.992, 0.935, 1.2, PALE);
   },
   plain: (pen, shown) => {
     pen.dot(pen.map.apex[0] - 0.06 * pen.height, 0.05 * pen.height, 0.009, GREEN);
@@ -223,6 +223,12 @@ class Pen {
   /** Text with its upper left corner at shares of the picture. */
   text(text: string, x: number, y: number, scale: number, colour: Rgb): void {
     this.textAt(text, x * this.width, y * this.height, scale, colour);
+  }
+
+  /** Text with its upper right corner at shares of the picture. */
+  textLeftOf(text: string, x: number, y: number, scale: number, colour: Rgb): void {
+    const width = (text.length * ADVANCE - 1) * Math.max(1, scale * this.unit);
+    this.textAt(text, x * this.width - width, y * this.height, scale, colour);
   }
 
   /** Text with its upper left corner at pixels; `scale` 1 is 7 units high. */
