@@ -1,7 +1,7 @@
 import { type Luminance, ROW_STEP, THUMBNAIL } from "./luminance.js";
 
 /** Luminance from which a pixel may be ink; text is burnt in brighter, its blurred edges are darker. */
-const INK = 100;
+const INK = 80;
 /** Mean luminance from which a cell of the thumbnail is no background. */
 const BRIGHT_CELL = 16;
 /** Heights of a glyph in pixels; less is a dot or a tick, more is anatomy. */
@@ -9,6 +9,8 @@ const LEAST_HEIGHT = 6;
 const MOST_HEIGHT = 48;
 /** Letters from which a row is text; a machine's own marks ("cm/s", "+61.6", "JPEG") are shorter. */
 const LEAST_LETTERS = 6;
+/** Letters that may touch to one piece of ink. */
+const MOST_TOUCHING = 8;
 
 /** A rectangle of pixels, [left, right) x [top, bottom). */
 interface Bounds {
@@ -16,6 +18,12 @@ interface Bounds {
   readonly right: number;
   readonly top: number;
   readonly bottom: number;
+}
+
+/** A connected piece of ink: a letter, or several that touch. */
+interface Glyph extends Bounds {
+  /** Mean strokes that a row of pixels crosses. */
+  readonly strokes: number;
 }
 
 /**
@@ -39,7 +47,7 @@ export function findTextAreas(picture: Luminance): number[][] {
  * Bounds in pixels of the connected pieces of ink that are as large as a glyph and whole: one that the
  * picture's edge cuts says nothing. The inside of bright areas is left out, since that is tissue.
  */
-function findGlyphs({ values, width, rows, thumbnail, columnEdges, rowEdges }: Luminance): Bounds[] {
+function findGlyphs({ values, width, rows, thumbnail, columnEdges, rowEdges }: Luminance): Glyph[] {
   const pieces = new Pieces();
   // Left, right and piece of each run of ink in the row above and in this one.
   let above = new Int32Array(3 * (width + 1));
@@ -77,9 +85,9 @@ function findGlyphs({ values, width, rows, thumbnail, columnEdges, rowEdges }: L
     aboveEnd = hereEnd;
   }
   return pieces
-    .bounds()
+    .glyphs()
     .filter(({ left, top, right, bottom }) => left > 0 && top > 0 && right < width && bottom < rows)
-    .map(({ left, right, top, bottom }) => ({ left, right, top: top * ROW_STEP, bottom: bottom * ROW_STEP }))
+    .map((glyph) => ({ ...glyph, top: glyph.top * ROW_STEP, bottom: glyph.bottom * ROW_STEP }))
     .filter(isGlyphSized);
 }
 
@@ -112,12 +120,14 @@ class Pieces {
   readonly #right: number[] = [];
   readonly #top: number[] = [];
   readonly #bottom: number[] = [];
+  readonly #runs: number[] = [];
 
   add(): number {
     this.#left.push(Number.MAX_SAFE_INTEGER);
     this.#right.push(0);
     this.#top.push(Number.MAX_SAFE_INTEGER);
     this.#bottom.push(0);
+    this.#runs.push(0);
     return this.#parents.push(this.#parents.length) - 1;
   }
 
@@ -139,6 +149,7 @@ class Pieces {
     this.#right[root] = Math.max(this.#right[root], this.#right[other]);
     this.#top[root] = Math.min(this.#top[root], this.#top[other]);
     this.#bottom[root] = Math.max(this.#bottom[root], this.#bottom[other]);
+    this.#runs[root] += this.#runs[other];
     return root;
   }
 
@@ -148,23 +159,37 @@ class Pieces {
     if (right > this.#right[root]) this.#right[root] = right;
     if (y < this.#top[root]) this.#top[root] = y;
     this.#bottom[root] = y + 1;
+    this.#runs[root]++;
   }
 
-  bounds(): Bounds[] {
-    const whole: Bounds[] = [];
+  /** In sampled rows. */
+  glyphs(): Glyph[] {
+    const whole: Glyph[] = [];
     for (let i = 0; i < this.#parents.length; i++) {
       // Dots are most of them.
       if (this.#parents[i] !== i || (this.#bottom[i] - this.#top[i]) * ROW_STEP < LEAST_HEIGHT) continue;
       const [left, right, top, bottom] = [this.#left[i], this.#right[i], this.#top[i], this.#bottom[i]];
-      whole.push({ left, right, top, bottom });
+      whole.push({ left, right, top, bottom, strokes: this.#runs[i] / (bottom - top) });
     }
     return whole;
   }
 }
 
-function isGlyphSized({ left, right, top, bottom }: Bounds): boolean {
+function isGlyphSized(glyph: Glyph): boolean {
+  const { left, right, top, bottom, strokes } = glyph;
   const height = bottom - top;
-  return height >= LEAST_HEIGHT && height <= MOST_HEIGHT && right - left <= 2 * height;
+  if (height < LEAST_HEIGHT || height > MOST_HEIGHT) return false;
+  // Letters that touch have strokes along their whole length; a line, a box or a curve has one or two.
+  return (
+    2 * (right - left) <= 3 * height ||
+    (lettersOf(glyph) <= MOST_TOUCHING && strokes >= 0.9 * lettersOf(glyph))
+  );
+}
+
+/** Letters in a piece of ink, by its shape: none in a narrow one, which may be a tick as well as an i. */
+function lettersOf({ left, right, top, bottom }: Bounds): number {
+  const shape = (right - left) / (bottom - top);
+  return shape < 0.25 ? 0 : Math.max(1, Math.round(shape));
 }
 
 /** Glyphs chained from left to right: each with the nearest one to its right that stands on its line. */
@@ -202,13 +227,10 @@ function isLineOfText(row: readonly Bounds[]): boolean {
   const baseline = median(row.map(({ bottom }) => bottom));
   const slack = Math.max(ROW_STEP, 0.15 * height);
   const standing = row.filter(({ bottom }) => Math.abs(bottom - baseline) <= slack);
-  // Ticks and bars have one narrow stroke; of letters, only some.
-  const letters = standing.filter(({ left, right, top, bottom }) => 4 * (right - left) >= bottom - top);
-  return (
-    letters.length >= LEAST_LETTERS &&
-    standing.length >= 0.75 * row.length &&
-    4 * letters.length >= 3 * row.length - 4
-  );
+  const letters = standing.reduce((sum, glyph) => sum + lettersOf(glyph), 0);
+  const narrow = standing.filter((glyph) => lettersOf(glyph) === 0).length;
+  // Of letters, only some are narrow.
+  return letters >= LEAST_LETTERS && 4 * standing.length >= 3 * row.length && 2 * narrow <= letters;
 }
 
 function boundsOf(row: readonly Bounds[]): Bounds {
