@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import vm from "node:vm";
 import fc from "fast-check";
+import { vi } from "vitest";
 import { EchoDuetError } from "../../src/errors.js";
 import { type RandomStream, randomStream } from "../../src/tensor/index.js";
 
 /** ECHODUET_LONG=1 asks for the long form: thousands of inputs, other ones each time. */
 export const isLong = process.env.ECHODUET_LONG === "1";
+if (isLong) vi.setConfig({ testTimeout: 1_800_000 });
 
 /** Options of `fc.assert`: the same inputs each time in the short form, new ones in the long form. */
 export function runs(short: number, long: number): { numRuns: number; seed?: number } {
