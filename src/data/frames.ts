@@ -70,18 +70,25 @@ export function listFrames(description: DataDescription, splitWord: string): Fra
  * data set's folder does not hold.
  */
 export function listImages(description: DataDescription, split: SplitName): string[] {
+  const images = findImages(description, split);
+  if (images.length === 0) {
+    const places = (description.splits[split] ?? []).join(", ");
+    const remedy = `expected images (${imageExtensions.join(" ")}), got none; check \`${split}\` in ${description.file}`;
+    throw new EchoDuetError("data", `${places}: the ${split} split is empty: ${remedy}`);
+  }
+  return images;
+}
+
+/** As `listImages`, but a split may be empty. */
+export function findImages(description: DataDescription, split: SplitName): string[] {
   const entries = description.splits[split];
   if (!entries) {
     const declared = Object.keys(description.splits).join(", ");
     const message = `${description.file}: expected a \`${split}\` split, got only ${declared}; declare it`;
     throw new EchoDuetError("data", message);
   }
-  const images = entries.flatMap((entry) => imagesOf(entry, description, split));
-  if (images.length === 0) {
-    const remedy = `expected images (${imageExtensions.join(" ")}), got none; check \`${split}\` in ${description.file}`;
-    throw new EchoDuetError("data", `${entries.join(", ")}: the ${split} split is empty: ${remedy}`);
-  }
-  return images
+  return entries
+    .flatMap((entry) => imagesOf(entry, description, split))
     .map((image) => ({ image, name: nameOf(description, image) }))
     .sort((a, b) => compareCodeUnits(a.name, b.name))
     .map(({ image }) => image);

@@ -2,11 +2,11 @@ import { existsSync } from "node:fs";
 import { z } from "zod";
 import {
   type DataDescription,
+  findImages,
   findLeakage,
   identicalFiles,
   identify,
   type FrameRecord,
-  listImages,
   type SplitLeakage,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
@@ -75,11 +75,11 @@ function many(count: number, noun: string): string | null {
   return count === 0 ? null : `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** The images of the test split; none where it is not declared or was never brought here. */
+/** The images of the test split; none where it is not declared, empty, or was never brought here. */
 function testImages(description: DataDescription): Pick<FrameRecord, JudgedBy>[] {
   const entries = description.splits.test ?? [];
   if (entries.length === 0 || !entries.every((entry) => existsSync(entry))) return [];
-  return listImages(description, "test").map((imagePath) => ({
+  return findImages(description, "test").map((imagePath) => ({
     ...identify(description, imagePath),
     imagePath,
   }));
