@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { isMap, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
@@ -49,7 +49,8 @@ const classNames = z
     return names;
   })
   .superRefine((names, context) => {
-    const repeated = names.find((name, index) => names.indexOf(name) !== index);
+    const seen = new Set<string>();
+    const repeated = names.find((name) => seen.size === seen.add(name).size);
     if (repeated !== undefined) {
       context.addIssue({ code: "custom", message: `expected distinct names, got "${repeated}" twice` });
     }
@@ -179,7 +180,7 @@ function parseYaml(file: string): {
     throw new EchoDuetError("data", message, { cause });
   }
   const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter });
+  const document = parseDocument(text, { lineCounter: counter, logLevel: "error" });
   const [fault] = document.errors;
   if (fault) {
     const reason = fault.message.split("\n")[0].replace(/ at line \d+, column \d+:?$/, "");
@@ -188,7 +189,14 @@ function parseYaml(file: string): {
       `${file}:${counter.linePos(fault.pos[0]).line}: not valid YAML: ${reason}`,
     );
   }
-  const value: unknown = document.toJS();
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (cause) {
+    // Aliases of nothing, and aliases that expand to more than anybody wrote by hand.
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EchoDuetError("data", `${file}: not valid YAML: ${reason}`, { cause });
+  }
   if (!isMap(document.contents)) {
     throw new EchoDuetError(
       "data",
@@ -281,5 +289,14 @@ function resolveInside(root: string, entry: string, split: SplitName, problems: 
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return statusOf(path)?.isDirectory() ?? false;
+}
+
+/** What lies at a path, links followed; undefined for nothing, and for a path that no file can have. */
+export function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }

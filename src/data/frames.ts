@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import vm from "node:vm";
 import { EchoDuetError } from "../errors.js";
+import { ioError } from "../io/index.js";
 import { randomStream } from "../tensor/index.js";
-import { type DataDescription, liesInside, resolveSplit, type SplitName } from "./description.js";
+import { type DataDescription, liesInside, resolveSplit, type SplitName, statusOf } from "./description.js";
 import { type LabelContext, parseLabel } from "./labels.js";
 
 /** One image of a split with what its label file says. */
@@ -87,11 +89,43 @@ export function findImages(description: DataDescription, split: SplitName): stri
     const message = `${description.file}: expected a \`${split}\` split, got only ${declared}; declare it`;
     throw new EchoDuetError("data", message);
   }
-  return entries
-    .flatMap((entry) => imagesOf(entry, description, split))
+  const images = entries.flatMap((entry) => imagesOf(entry, description, split));
+  checkPatterns(description, images);
+  return images
     .map((image) => ({ image, name: nameOf(description, image) }))
     .sort((a, b) => compareCodeUnits(a.name, b.name))
     .map(({ image }) => image);
+}
+
+/** Far above what any pattern takes that does not try every way to split a name. */
+const patternMs = 2000;
+const matchAll = new vm.Script("match()");
+
+/**
+ * Matches every name once, in a time that is bounded: a pattern such as `^((a+)+)$` may take longer than a life
+ * on one name. Names that pass here are safe to match again.
+ */
+function checkPatterns({ file, groups }: DataDescription, images: readonly string[]): void {
+  for (const [key, pattern] of Object.entries(groups)) {
+    let name = "";
+    const match = (): void => {
+      for (const image of images) {
+        name = basename(image);
+        pattern.exec(name);
+      }
+    };
+    try {
+      matchAll.runInContext(vm.createContext({ match }), {
+        timeout: patternMs + Math.ceil(images.length / 100),
+      });
+    } catch (cause) {
+      // Not `instanceof Error`: the error may be of the other context.
+      if ((cause as { code?: unknown }).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw cause;
+      const message = `expected a pattern that is matched in time, got ${pattern.source}, which is stuck at ${name}`;
+      const remedy = "write it without repetitions inside repetitions";
+      throw new EchoDuetError("data", `${file}: groups.${key}: ${message}; ${remedy}`, { cause });
+    }
+  }
 }
 
 /** Name and group ids of an image, from its path alone. */
@@ -151,14 +185,22 @@ export function selectFraction(
 export function fingerprint(frames: readonly FrameRecord[]): string {
   const hash = createHash("sha256");
   for (const frame of [...frames].sort((a, b) => compareCodeUnits(a.name, b.name))) {
-    const image = readFileSync(frame.imagePath);
-    const label = frame.labelPath === null ? null : readFileSync(frame.labelPath);
+    const image = readBytes(frame.imagePath);
+    const label = frame.labelPath === null ? null : readBytes(frame.labelPath);
     // Lengths go first, so that no two different sets give the same stream of bytes.
     hash.update(JSON.stringify([frame.name, image.length, label?.length ?? null]));
     hash.update(image);
     if (label) hash.update(label);
   }
   return hash.digest("hex");
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw ioError(path, "read", cause);
+  }
 }
 
 /** Frames by class, view and group, for logs and reports. */
@@ -188,7 +230,7 @@ function compareCodeUnits(a: string, b: string): number {
 }
 
 function imagesOf(entry: string, description: DataDescription, split: string): string[] {
-  const status = statSync(entry, { throwIfNoEntry: false });
+  const status = statusOf(entry);
   if (status?.isDirectory()) return imagesIn(entry, description);
   if (status?.isFile() && extname(entry).toLowerCase() === ".txt") return imagesListedIn(entry, description);
   if (status?.isFile() && isImage(basename(entry), dirname(entry))) return [entry];
@@ -204,7 +246,14 @@ function imagesIn(folder: string, { root, file }: DataDescription): string[] {
     const path = join(entry.parentPath, entry.name);
     // A folder is searched; a link to one is not, by whatever name, nor is anything that is no file.
     if (!(entry.isFile() || entry.isSymbolicLink()) || !isImage(entry.name, entry.parentPath)) return [];
-    if (entry.isSymbolicLink() && !liesInside(root, path)) throw leavesRoot(path, root, file);
+    if (entry.isFile()) return [path];
+    if (!liesInside(root, path)) throw leavesRoot(path, root, file);
+    const status = statusOf(path);
+    if (status?.isDirectory()) return [];
+    if (!status?.isFile()) {
+      const message = `${path}: expected an image file, got a link to ${status ? "another kind of file" : "nothing"}`;
+      throw new EchoDuetError("data", `${message}; restore the image or remove the link`);
+    }
     return [path];
   });
 }
@@ -244,7 +293,7 @@ function imagesListedIn(list: string, { root }: DataDescription): string[] {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return statusOf(path)?.isFile() ?? false;
 }
 
 function readFrame(imagePath: string, description: DataDescription): FrameRecord {
@@ -286,6 +335,11 @@ function readLabel(
 export function readLabelText(labelPath: string, { root, file }: DataDescription): string | null {
   if (!liesInside(root, labelPath)) {
     const message = `${file}: expected a label file inside ${root}, got the link ${labelPath}; move the file there`;
+    throw new EchoDuetError("data", message);
+  }
+  const status = statusOf(labelPath);
+  if (status && !status.isFile()) {
+    const message = `${labelPath}: expected a label file, got a folder or a device; remove it`;
     throw new EchoDuetError("data", message);
   }
   try {

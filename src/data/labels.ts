@@ -73,7 +73,9 @@ export interface ScannedLabel {
 
 /** Rounding of the tool that wrote the file may push a coordinate this far over the edge. */
 const tolerance = 1e-6;
-const numberPattern = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+// One way alone to match each text: a digit that could be before or after a missing point would make the time
+// quadratic in the length.
+const numberPattern = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
  * Reads a label file. Its lines, in any order, blank ones skipped:
