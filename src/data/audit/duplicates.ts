@@ -49,7 +49,8 @@ const SAMPLE = 2000;
  * Exact are images whose decoded pixels are equal, wherever they are; of more than two, each is paired with
  * the first. Near are pairs of images of different clips (or, without clips, of different patients) whose
  * hashes differ in at most `threshold` bits and whose thumbnails correlate to at least 0.9; of exact images in
- * one clip, the first stands for all. Within a clip, neighbouring frames are near by nature.
+ * one clip, the first stands for all. Within a clip, neighbouring frames are near by nature, so a copy is also
+ * near the neighbours of its source: of the pairs between an image and a clip, only the nearest counts.
  *
  * Images with a fault are left out. Only images of different bytes that may be equal are decoded again.
  */
@@ -179,11 +180,39 @@ function nearPairs(
   const pairs: DuplicateImages[] = [];
   hashPairs(hashWords(compared.map((i) => images[i].facts.hash)), threshold, (i, j, distance) => {
     const [a, b] = [compared[i], compared[j]];
-    if (first.get(a) === first.get(b) || !areOfDifferentClips(images[a], images[b])) return;
-    const found = correlation(a, b);
-    if (found >= SAME_PICTURE) pairs.push({ a, b, kind: "near", distance, correlation: found });
+    if (!areOfDifferentClips(images[a], images[b])) return;
+    // Equal ones take part, since nothing is nearer, and are told of elsewhere.
+    if (first.get(a) === first.get(b)) pairs.push({ a, b, kind: "exact", distance, correlation: Infinity });
+    else {
+      const found = correlation(a, b);
+      if (found >= SAME_PICTURE) pairs.push({ a, b, kind: "near", distance, correlation: found });
+    }
   });
-  return pairs;
+  return mutuallyNearest(images, pairs).filter(({ kind }) => kind === "near");
+}
+
+/** The pairs of which each image is the one of its clip that the other is most like, the first of equals. */
+function mutuallyNearest(
+  images: readonly ComparedImage[],
+  pairs: readonly DuplicateImages[],
+): DuplicateImages[] {
+  const nearest = new Map<string, DuplicateImages>();
+  const keys = ({ a, b }: DuplicateImages): string[] => [
+    JSON.stringify([a, images[b].patient, images[b].clip]),
+    JSON.stringify([b, images[a].patient, images[a].clip]),
+  ];
+  for (const pair of pairs) {
+    for (const key of keys(pair)) {
+      const known = nearest.get(key);
+      if (!known || precedes(pair, known)) nearest.set(key, pair);
+    }
+  }
+  return pairs.filter((pair) => keys(pair).every((key) => nearest.get(key) === pair));
+}
+
+function precedes(one: DuplicateImages, other: DuplicateImages): boolean {
+  if (one.correlation !== other.correlation) return one.correlation > other.correlation;
+  return one.a !== other.a ? one.a < other.a : one.b < other.b;
 }
 
 /** The images that stand for all equal ones of their clip. */

@@ -4,15 +4,17 @@ import type { DecodedImage } from "../image.js";
 export const THUMBNAIL = { width: 54, height: 48 } as const;
 
 /**
- * Source rows to a sampled row. Every other row says enough for statistics and for finding text, and going
- * through all of them would take as long as decoding.
+ * Rows from which every other row is left out. They say enough for statistics and for finding text, and going
+ * through all of them would take as long as decoding; a smaller picture needs them.
  */
-export const ROW_STEP = 2;
+const MANY_ROWS = 240;
 
-/** The luminance of a picture: all columns of every other row. */
+/** The luminance of a picture: all columns of every row, or of every other one. */
 export interface Luminance {
   readonly width: number;
-  /** Sampled rows: ceil(height / ROW_STEP). */
+  /** Source rows to a sampled row: 1, or 2 from 240 rows on. */
+  readonly step: number;
+  /** Sampled rows: ceil(height / step). */
   readonly rows: number;
   /** [rows, width] uint8, 0.299 R + 0.587 G + 0.114 B; good until the next picture takes its place. */
   readonly values: Uint8Array;
@@ -29,16 +31,17 @@ let scratch = new Uint8Array(0);
 
 /** The luminance of a decoded image and its means, in one pass over the pixels. */
 export function toLuminance({ data, width, height }: DecodedImage): Luminance {
-  const rows = Math.ceil(height / ROW_STEP);
+  const step = height < MANY_ROWS ? 1 : 2;
+  const rows = Math.ceil(height / step);
   const columnEdges = cellEdges(width, THUMBNAIL.width);
   const rowEdges = cellEdges(rows, THUMBNAIL.height);
   if (scratch.length < rows * width) scratch = new Uint8Array(rows * width);
   const values = scratch.subarray(0, rows * width).fill(0);
   const words = wordsOf(data);
   for (let y = 0; y < rows; y++)
-    fillRow(data, words, y * ROW_STEP * width, values.subarray(y * width, (y + 1) * width));
+    fillRow(data, words, y * step * width, values.subarray(y * width, (y + 1) * width));
   const thumbnail = cellMeans(values, width, columnEdges, rowEdges);
-  return { width, rows, values, thumbnail, columnEdges, rowEdges };
+  return { width, step, rows, values, thumbnail, columnEdges, rowEdges };
 }
 
 /** The bytes as 32-bit words, a rest of less than a word left out. */

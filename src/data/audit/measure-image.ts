@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { EchoDuetError } from "../../errors.js";
 import { type DecodedImage, decodeImage } from "../image.js";
-import { type Luminance, ROW_STEP, THUMBNAIL, toLuminance } from "./luminance.js";
+import { type Luminance, THUMBNAIL, toLuminance } from "./luminance.js";
 import { findTextAreas } from "./text-areas.js";
 
 /** What one decoding of an image file says about it. */
@@ -79,12 +79,12 @@ export function measurePixels(image: DecodedImage): Omit<ImageFacts, "sha256" | 
 /** Colour statistics of every other pixel of every other sampled row. */
 function sampleColours(
   { data }: DecodedImage,
-  { values, width, rows }: Luminance,
+  { values, width, step, rows }: Luminance,
 ): Pick<ImageFacts, "meanLuminance" | "colouredShare"> {
   let sum = 0;
   let coloured = 0;
   for (let y = 0; y < rows; y += 2) {
-    let from = y * ROW_STEP * width * 3;
+    let from = y * step * width * 3;
     for (let at = y * width; at < (y + 1) * width; at += 2, from += 6) {
       sum += values[at];
       const red = data[from];

@@ -1,4 +1,4 @@
-import { type Luminance, ROW_STEP, THUMBNAIL } from "./luminance.js";
+import { type Luminance, THUMBNAIL } from "./luminance.js";
 
 /** Luminance from which a pixel may be ink; text is burnt in brighter, its blurred edges are darker. */
 const INK = 80;
@@ -47,7 +47,7 @@ export function findTextAreas(picture: Luminance): number[][] {
  * Bounds in pixels of the connected pieces of ink that are as large as a glyph and whole: one that the
  * picture's edge cuts says nothing. The inside of bright areas is left out, since that is tissue.
  */
-function findGlyphs({ values, width, rows, thumbnail, columnEdges, rowEdges }: Luminance): Glyph[] {
+function findGlyphs({ values, width, step, rows, thumbnail, columnEdges, rowEdges }: Luminance): Glyph[] {
   const pieces = new Pieces();
   // Left, right and piece of each run of ink in the row above and in this one.
   let above = new Int32Array(3 * (width + 1));
@@ -85,9 +85,9 @@ function findGlyphs({ values, width, rows, thumbnail, columnEdges, rowEdges }: L
     aboveEnd = hereEnd;
   }
   return pieces
-    .glyphs()
+    .glyphs(LEAST_HEIGHT / step)
     .filter(({ left, top, right, bottom }) => left > 0 && top > 0 && right < width && bottom < rows)
-    .map((glyph) => ({ ...glyph, top: glyph.top * ROW_STEP, bottom: glyph.bottom * ROW_STEP }))
+    .map((glyph) => ({ ...glyph, top: glyph.top * step, bottom: glyph.bottom * step }))
     .filter(isGlyphSized);
 }
 
@@ -162,12 +162,12 @@ class Pieces {
     this.#runs[root]++;
   }
 
-  /** In sampled rows. */
-  glyphs(): Glyph[] {
+  /** Those of at least `leastRows` sampled rows; their bounds are in such rows. */
+  glyphs(leastRows: number): Glyph[] {
     const whole: Glyph[] = [];
     for (let i = 0; i < this.#parents.length; i++) {
       // Dots are most of them.
-      if (this.#parents[i] !== i || (this.#bottom[i] - this.#top[i]) * ROW_STEP < LEAST_HEIGHT) continue;
+      if (this.#parents[i] !== i || this.#bottom[i] - this.#top[i] < leastRows) continue;
       const [left, right, top, bottom] = [this.#left[i], this.#right[i], this.#top[i], this.#bottom[i]];
       whole.push({ left, right, top, bottom, strokes: this.#runs[i] / (bottom - top) });
     }
@@ -225,7 +225,7 @@ function areNeighbours(a: Bounds, b: Bounds): boolean {
 function isLineOfText(row: readonly Bounds[]): boolean {
   const height = median(row.map(({ top, bottom }) => bottom - top));
   const baseline = median(row.map(({ bottom }) => bottom));
-  const slack = Math.max(ROW_STEP, 0.15 * height);
+  const slack = Math.max(2, 0.15 * height);
   const standing = row.filter(({ bottom }) => Math.abs(bottom - baseline) <= slack);
   const letters = standing.reduce((sum, glyph) => sum + lettersOf(glyph), 0);
   const narrow = standing.filter((glyph) => lettersOf(glyph) === 0).length;
@@ -243,8 +243,8 @@ function boundsOf(row: readonly Bounds[]): Bounds {
 }
 
 /** Whether the strips above and below a line are dark, as they are around text and nowhere in tissue. */
-function standsAlone({ values, width, rows }: Luminance, line: Bounds): boolean {
-  const [top, bottom] = [line.top / ROW_STEP, line.bottom / ROW_STEP];
+function standsAlone({ values, width, step, rows }: Luminance, line: Bounds): boolean {
+  const [top, bottom] = [line.top / step, line.bottom / step];
   const margin = Math.max(1, Math.round(0.25 * (bottom - top)));
   const share = (from: number, to: number): number => {
     let ink = 0;
