@@ -19,7 +19,7 @@ export interface ImageAudit {
   readonly images: readonly MeasuredImage[];
   /** Bits up to which images were compared pixel by pixel, null where there was nothing to learn it from. */
   readonly threshold: number | null;
-  /** [65] pairs of images of different patients by the bits in which their hashes differ. */
+  /** [65] sampled pairs of images of different patients by the bits in which their hashes differ. */
   readonly distances: readonly number[];
   /** Confirmed pairs; near ones between different clips alone, since a clip's frames are near by nature. */
   readonly pairs: readonly DuplicatePair[];

@@ -174,7 +174,7 @@ export interface ImageSummary {
   readonly nearDuplicates: {
     /** Bits up to which two images are compared pixel by pixel; null where there is nothing to learn it from. */
     readonly threshold: number | null;
-    /** Pairs of images of different patients by the bits in which their hashes differ. */
+    /** [65] sampled pairs of images of different patients by the bits in which their hashes differ. */
     readonly distances: readonly number[];
     readonly pairs: readonly DuplicatePair[];
   };

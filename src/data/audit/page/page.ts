@@ -230,7 +230,7 @@ function images({ images }: AuditSummary): string {
   ];
   const { threshold } = nearDuplicates;
   const caption =
-    `Pairs of images of different patients by the distance of their 64-bit hashes. ` +
+    `Pairs of images of different patients, sampled, by the distance of their 64-bit hashes. ` +
     (threshold === null
       ? "No threshold could be taken from them."
       : `Pairs up to ${threshold} bits (red) were compared pixel by pixel.`);
