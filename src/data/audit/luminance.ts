@@ -38,39 +38,61 @@ export function toLuminance({ data, width, height }: DecodedImage): Luminance {
   if (scratch.length < rows * width) scratch = new Uint8Array(rows * width);
   const values = scratch.subarray(0, rows * width).fill(0);
   const words = wordsOf(data);
-  for (let y = 0; y < rows; y++)
-    fillRow(data, words, y * step * width, values.subarray(y * width, (y + 1) * width));
+  for (let y = 0; y < rows; y++) {
+    const pixel = y * step * width;
+    fillRow(data, words, pixel, pixel + width, values, y * width);
+  }
   const thumbnail = cellMeans(values, width, columnEdges, rowEdges);
   return { width, step, rows, values, thumbnail, columnEdges, rowEdges };
 }
 
-/** The bytes as 32-bit words, a rest of less than a word left out. */
-function wordsOf(data: Uint8Array): Uint32Array {
-  const aligned = data.byteOffset % 4 === 0 ? data : Uint8Array.from(data);
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
+/** The bytes as 32-bit words, the first byte lowest; a rest of less than a word is left out. */
+function wordsOf(data: Uint8Array): Int32Array {
+  const fits = LITTLE_ENDIAN && data.byteOffset % 4 === 0;
+  const bytes = fits ? data : Uint8Array.from(data);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  if (!LITTLE_ENDIAN) Buffer.from(words.buffer, 0, words.byteLength).swap32();
+  return words;
 }
 
 /**
- * Luminance of the pixels from `pixel` on into `row`, which is zero. Four pixels are three words, and where
- * all of them are black but for the noise of compression, below 8, as most of a sector picture is, they stay 0.
+ * Luminance of the pixels [pixel, end) into `values` from `to` on, which is zero. Four pixels are three words:
+ * several times as fast as byte by byte. Where all four are black but for the noise of compression, below 8, as
+ * most of a sector picture is, they stay 0.
  */
-function fillRow(data: Uint8Array, words: Uint32Array, pixel: number, row: Uint8Array): void {
-  let to = 0;
-  while (to < row.length) {
-    const at = pixel + to;
-    if (at % 4 === 0 && to + 4 <= row.length) {
-      const word = (at >> 2) * 3;
-      if (((words[word] | words[word + 1] | words[word + 2]) & 0xf8f8f8f8) === 0) {
-        to += 4;
-        continue;
-      }
-    }
-    // To the next four.
-    const end = Math.min(row.length, to + 4 - (at % 4));
-    for (let from = at * 3; to < end; to++, from += 3) {
-      // 0.299, 0.587, 0.114 in 1/256.
-      row[to] = (77 * data[from] + 150 * data[from + 1] + 29 * data[from + 2] + 128) >> 8;
-    }
+function fillRow(
+  data: Uint8Array,
+  words: Int32Array,
+  pixel: number,
+  end: number,
+  values: Uint8Array,
+  to: number,
+): void {
+  const shift = to - pixel;
+  const firstFour = Math.min(end, (pixel + 3) & ~3);
+  const lastFour = Math.max(firstFour, end & ~3);
+  fillPixels(data, pixel, firstFour, values, to);
+  for (let at = firstFour; at < lastFour; at += 4) {
+    const word = (at >> 2) * 3;
+    const a = words[word];
+    const b = words[word + 1];
+    const c = words[word + 2];
+    if (((a | b | c) & 0xf8f8f8f8) === 0) continue;
+    const into = at + shift;
+    values[into] = (77 * (a & 255) + 150 * ((a >> 8) & 255) + 29 * ((a >> 16) & 255) + 128) >> 8;
+    values[into + 1] = (77 * (a >>> 24) + 150 * (b & 255) + 29 * ((b >> 8) & 255) + 128) >> 8;
+    values[into + 2] = (77 * ((b >> 16) & 255) + 150 * (b >>> 24) + 29 * (c & 255) + 128) >> 8;
+    values[into + 3] = (77 * ((c >> 8) & 255) + 150 * ((c >> 16) & 255) + 29 * (c >>> 24) + 128) >> 8;
+  }
+  fillPixels(data, lastFour, end, values, lastFour + shift);
+}
+
+/** The same byte by byte: 0.299 R + 0.587 G + 0.114 B in 1/256. */
+function fillPixels(data: Uint8Array, pixel: number, end: number, values: Uint8Array, to: number): void {
+  for (let at = pixel, into = to; at < end; at++, into++) {
+    values[into] = (77 * data[3 * at] + 150 * data[3 * at + 1] + 29 * data[3 * at + 2] + 128) >> 8;
   }
 }
 

@@ -76,7 +76,7 @@ export function measurePixels(image: DecodedImage): Omit<ImageFacts, "sha256" | 
   };
 }
 
-/** Colour statistics of every other pixel of every other sampled row. */
+/** Colour statistics of every third pixel of every other sampled row. */
 function sampleColours(
   { data }: DecodedImage,
   { values, width, step, rows }: Luminance,
@@ -85,7 +85,7 @@ function sampleColours(
   let coloured = 0;
   for (let y = 0; y < rows; y += 2) {
     let from = y * step * width * 3;
-    for (let at = y * width; at < (y + 1) * width; at += 2, from += 6) {
+    for (let at = y * width; at < (y + 1) * width; at += 3, from += 9) {
       sum += values[at];
       const red = data[from];
       const green = data[from + 1];
@@ -93,7 +93,7 @@ function sampleColours(
       if (Math.max(red, green, blue) - Math.min(red, green, blue) >= COLOURED) coloured++;
     }
   }
-  const samples = Math.ceil(rows / 2) * Math.ceil(width / 2);
+  const samples = Math.ceil(rows / 2) * Math.ceil(width / 3);
   return { meanLuminance: sum / samples, colouredShare: coloured / samples };
 }
 
