@@ -12,7 +12,7 @@ export type Sampling = "none" | "class" | "view" | "class-view";
  * A group is the frames of one class, one view, or one pair of them; frames without box or view are groups of
  * their own, and a frame of several classes counts for its rarest. The square root meets the two wishes half
  * way: a class nine times rarer is shown three times rarer, while full balance would show a pair that has but
- * a handful of frames hundreds of times in an epoch, to be learnt by heart.
+ * a handful of frames dozens of times in an epoch, to be learnt by heart.
  *
  * Within a group every frame comes up once before any comes up again.
  * @returns int32, as long as `frames`

@@ -19,7 +19,7 @@ export interface Picture extends InputSize {
 /** Added to a word, it raises all three channels by one. */
 export const greyStep = 0x010101;
 /** A pixel counts as grey tissue, not as flow, while its channels differ by less than this. */
-const greySpread = 24;
+export const greySpread = 24;
 
 /** The smallest channel of a pixel, and above its 8 bits the largest. */
 export function extremes(word: number): number {
@@ -41,8 +41,8 @@ export function greyOf(word: number): number {
   return (ends >> 8) - (ends & 255) < greySpread ? luminance(word) : -1;
 }
 
-/** 0.299 red + 0.587 green + 0.114 blue, in 1/256. */
-function luminance(word: number): number {
+/** 0.299 red + 0.587 green + 0.114 blue of a pixel, in 1/256, rounded: 0..255. */
+export function luminance(word: number): number {
   return (77 * (word & 255) + 150 * ((word >> 8) & 255) + 29 * (word >> 16) + 128) >> 8;
 }
 

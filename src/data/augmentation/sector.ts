@@ -40,7 +40,7 @@ export function findSector(picture: Picture): Sector | null {
 
 /** Mean brightness of square cells of the content, rows of `columns`. */
 interface Grid {
-  readonly values: Float64Array;
+  readonly values: Uint8Array;
   readonly columns: number;
   readonly rows: number;
   readonly side: number;
@@ -52,14 +52,14 @@ function brightness({ words, width, content }: Picture): Grid {
   const side = Math.max(1, Math.round(Math.min(across, down) / cellsAcross));
   const columns = Math.ceil(across / side);
   const rows = Math.ceil(down / side);
-  const values = new Float64Array(columns * rows);
+  const sums = new Int32Array(columns * rows);
   const counts = new Int32Array(columns * rows);
   for (let y = content.y1; y < content.y2; y++) {
     const base = Math.floor((y - content.y1) / side) * columns;
     for (let x = content.x1, cell = base, left = side; x < content.x2; x++) {
       const word = words[y * width + x];
       // The sum of the channels, so that dark blue flow is lit as well.
-      values[cell] += (word & 255) + ((word >> 8) & 255) + (word >> 16);
+      sums[cell] += (word & 255) + ((word >> 8) & 255) + (word >> 16);
       counts[cell]++;
       if (--left === 0) {
         left = side;
@@ -67,14 +67,19 @@ function brightness({ words, width, content }: Picture): Grid {
       }
     }
   }
-  for (let i = 0; i < values.length; i++) values[i] /= 3 * counts[i];
+  const values = Uint8Array.from(sums, (sum, cell) => sum / (3 * counts[cell]));
   return { values, columns, rows, side, content };
 }
 
 function threshold({ values }: Grid): Uint8Array {
-  const background = values.toSorted()[Math.floor(values.length / 20)];
-  const limit = Math.min(background, 24) + lit;
-  return Uint8Array.from(values, (value) => (value >= limit ? 1 : 0));
+  // The level of the darkest twentieth; a picture that is bright all over has no background.
+  const counts = new Int32Array(256);
+  for (const value of values) counts[value]++;
+  let background = 0;
+  for (let below = counts[0]; below * 20 < values.length && background < 24; below += counts[background]) {
+    background++;
+  }
+  return values.map((value) => (value >= background + lit ? 1 : 0));
 }
 
 /** A mask in which each cell with one of its 3 x 3 neighbours at `value` is at it: 0 erodes, 1 dilates. */
@@ -179,19 +184,22 @@ function turn([ax, ay]: Point, [bx, by]: Point, [cx, cy]: Point): number {
 
 /** The hull's columns at the centre of each row. */
 function columnsOf(hull: readonly Point[], { width, height }: Picture): Columns {
-  const starts = new Int32Array(height);
-  const ends = new Int32Array(height);
-  for (let row = 0; row < height; row++) {
-    const y = row + 0.5;
-    const crossings = hull.flatMap(([ax, ay], i) => {
-      const [bx, by] = hull[(i + 1) % hull.length];
-      return ay > y === by > y ? [] : [ax + ((y - ay) / (by - ay)) * (bx - ax)];
-    });
-    if (crossings.length === 0) continue;
-    starts[row] = Math.max(0, Math.floor(Math.min(...crossings)));
-    ends[row] = Math.min(width, Math.ceil(Math.max(...crossings)));
-  }
-  return { starts, ends };
+  const low = new Float64Array(height).fill(Number.POSITIVE_INFINITY);
+  const high = new Float64Array(height).fill(Number.NEGATIVE_INFINITY);
+  hull.forEach(([ax, ay], i) => {
+    const [bx, by] = hull[(i + 1) % hull.length];
+    const last = Math.max(ay, by);
+    for (let row = Math.ceil(Math.min(ay, by) - 0.5); row + 0.5 < last; row++) {
+      const x = ax + ((row + 0.5 - ay) / (by - ay)) * (bx - ax);
+      low[row] = Math.min(low[row], x);
+      high[row] = Math.max(high[row], x);
+    }
+  });
+  const isIn = (row: number): boolean => low[row] <= high[row];
+  return {
+    starts: Int32Array.from(low, (x, row) => (isIn(row) ? Math.max(0, Math.floor(x)) : 0)),
+    ends: Int32Array.from(high, (x, row) => (isIn(row) ? Math.min(width, Math.ceil(x)) : 0)),
+  };
 }
 
 /** A sector's columns with a margin of `by` pixels to all sides, within the content. */
@@ -199,12 +207,15 @@ export function grown({ columns }: Sector, by: number, { x1, y1, x2, y2 }: Recta
   const starts = new Int32Array(columns.starts.length);
   const ends = new Int32Array(columns.ends.length);
   for (let y = y1; y < y2; y++) {
-    const rows = Array.from({ length: 2 * by + 1 }, (_, i) => y - by + i).filter(
-      (row) => columns.ends[row] > 0,
-    );
-    if (rows.length === 0) continue;
-    starts[y] = Math.max(Math.min(...rows.map((row) => columns.starts[row])) - by, x1);
-    ends[y] = Math.min(Math.max(...rows.map((row) => columns.ends[row])) + by, x2);
+    let [start, end] = [x2, 0];
+    for (let row = Math.max(y - by, y1); row <= Math.min(y + by, y2 - 1); row++) {
+      if (columns.ends[row] === 0) continue;
+      start = Math.min(start, columns.starts[row]);
+      end = Math.max(end, columns.ends[row]);
+    }
+    if (end === 0) continue;
+    starts[y] = Math.max(start - by, x1);
+    ends[y] = Math.min(end + by, x2);
   }
   return { starts, ends };
 }

@@ -1,7 +1,7 @@
 import { blurredGrey } from "./blur.js";
 import type { Draws } from "./draws.js";
 import type { AugmentOptions } from "./options.js";
-import { extremes, greyOf, greyStep, type Picture } from "./picture.js";
+import { extremes, greySpread, greyStep, luminance, type Picture } from "./picture.js";
 import { speckleBank, speckleSide } from "./speckle.js";
 
 /**
@@ -18,7 +18,7 @@ export function changeTissue(picture: Picture, options: AugmentOptions, draws: D
   const deviation = speckle * draws.amount("speckle");
   const sigma = blur * draws.amount("blur");
   const smooth = sigma > 0 ? blurredGrey(picture, sigma) : null;
-  const grains = deviation > 0 ? speckleBank() : new Float32Array(speckleSide * speckleSide);
+  const grains = speckleBank();
   const random = draws.random("speckle-offset");
   const [offsetX, offsetY] = [random.integer(speckleSide), random.integer(speckleSide)];
   for (let y = content.y1; y < content.y2; y++) {
@@ -27,13 +27,19 @@ export function changeTissue(picture: Picture, options: AugmentOptions, draws: D
     const grainRow = ((y + offsetY) & (speckleSide - 1)) * speckleSide;
     for (let x = content.x1; x < content.x2; x++) {
       const at = y * width + x;
+      const word = words[at];
       // Black stays black, and much of a picture is.
-      if (words[at] === 0 && smooth === null) continue;
-      const grey = greyOf(words[at]);
-      if (grey < 0) continue;
+      if (word === 0 && smooth === null) continue;
+      const ends = extremes(word);
+      const high = ends >> 8;
+      const low = ends & 255;
+      if (high - low >= greySpread) continue;
+      const grey = luminance(word);
       const grain = 1 + deviation * grains[grainRow + ((x + offsetX) & (speckleSide - 1))];
       const wanted = tone[smooth === null ? grey : smooth[at]] * rowGain * (grain > 0 ? grain : 0);
-      words[at] = shifted(words[at], ((wanted + 0.5) | 0) - grey);
+      const change = ((wanted + 0.5) | 0) - grey;
+      const kept = change > 255 - high ? 255 - high : change < -low ? -low : change;
+      words[at] = word + kept * greyStep;
     }
   }
 }
@@ -43,12 +49,4 @@ function toneTable(gain: number, gamma: number): Float64Array {
   return Float64Array.from({ length: 256 }, (_, value) =>
     gamma === 1 ? value * gain : 255 * (value / 255) ** gamma * gain,
   );
-}
-
-/** A pixel with all channels moved by as much of `change` as leaves them between 0 and 255. */
-function shifted(word: number, change: number): number {
-  const ends = extremes(word);
-  const most = 255 - (ends >> 8);
-  const least = -(ends & 255);
-  return word + (change > most ? most : change < least ? least : change) * greyStep;
 }
