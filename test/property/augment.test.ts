@@ -336,22 +336,23 @@ describe("augmentation", () => {
   it("keeps what is left on the left under every safe augmentation", () => {
     const left: Box = [26, 22, 42, 42];
     const right: Box = [54, 22, 70, 42];
-    const columnOf = (label: number, batch: FrameBatch) => {
-      const patch = patches(batch, 0).filter((one) => one.label === label)[0];
+    const columnOf = (label: number, seen: readonly Seen[]) => {
+      const patch = seen.find((one) => one.label === label);
       return patch ? (patch.box[0] + patch.box[2]) / 2 : null;
     };
     let compared = 0;
     fc.assert(
       fc.property(safe, place, (options, at) => {
         const out = augmentBatch(batchOf([[left, right]]), options, at);
-        const [a, b] = [columnOf(0, out), columnOf(1, out)];
+        const seen = patches(out, 0);
+        const [a, b] = [columnOf(0, seen), columnOf(1, seen)];
         if (a === null || b === null) return;
         compared++;
         expect(a).toBeLessThan(b);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
-    expect(compared).toBeGreaterThan(90);
+    expect(compared).toBeGreaterThan(40);
   });
 
   it("depends on seed, epoch and place alone where there is no mosaic", () => {
@@ -375,7 +376,7 @@ describe("augmentation", () => {
           expect(targetsOf(alone, i)).toEqual(targetsOf(together, i));
         });
       }),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 });
