@@ -143,7 +143,7 @@ describe("data", () => {
     rmSync(images, { recursive: true });
     expectRefusal(
       await runCli(train(empty, at("empty-run"))),
-      `${images}: expected a folder of images or a .txt list, got nothing there; check \`train\` in ${empty}`,
+      `${images}: expected a folder of images, a .txt list or an image, got nothing there; check \`train\` in ${empty}`,
     );
     expect(existsSync(at("empty-run"))).toBe(false);
   });
