@@ -33,7 +33,7 @@ export interface Duplicates {
   readonly pairs: readonly DuplicateImages[];
 }
 
-/** Correlation from which a pair is the same picture: between other frames and copies. */
+/** Correlation from which a pair is the same picture: midway between other frames and copies. */
 const SAME_PICTURE = 0.9;
 /**
  * Fewest bits compared, and those compared where nothing can be learnt: saving, scaling or shifting a picture

@@ -7,12 +7,12 @@ export const THUMBNAIL = { width: 54, height: 48 } as const;
  * Rows from which every other row is left out. They say enough for statistics and for finding text, and going
  * through all of them would take as long as decoding; a smaller picture needs them.
  */
-const MANY_ROWS = 300;
+const MANY_ROWS = 240;
 
 /** The luminance of a picture: all columns of every row, or of every other one. */
 export interface Luminance {
   readonly width: number;
-  /** Source rows to a sampled row: 1, or 2 from 300 rows on. */
+  /** Source rows to a sampled row: 1, or 2 from 240 rows on. */
   readonly step: number;
   /** Sampled rows: ceil(height / step). */
   readonly rows: number;
