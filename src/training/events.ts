@@ -19,6 +19,14 @@ const count = z.int().min(0);
 const event = <T extends string, F extends z.ZodRawShape>(type: T, fields: F) =>
   z.strictObject({ time: z.iso.datetime(), type: z.literal(type), epoch: count, step: count, ...fields });
 
+/** How two tasks' gradients of the same parameters lie to each other. */
+const conflictSchema = z.strictObject({
+  /** ‖∇L‖₂ of each task's unweighted loss (mean over images). */
+  norms: reals,
+  /** Cosine of the angle between them, -1..1; null where one of them is zero. */
+  cosine: real.nullable(),
+});
+
 const loggedEventSchema = z.discriminatedUnion("type", [
   /** A run begins, or goes on from the checkpoint of that epoch and step. */
   event("start", { resumed: z.boolean(), model: z.string() }),
@@ -29,6 +37,22 @@ const loggedEventSchema = z.discriminatedUnion("type", [
     taskWeights: reals,
     learningRate: real,
     gradientNorm: real.nullable(),
+    /** What the balancer measured, by quantity and task, such as GradNorm's norms, rates and targets. */
+    balance: z.record(z.string(), reals).optional(),
+  }),
+  /** The balancer warns, each time a named condition begins. */
+  event("alarm", { alarm: z.string(), task: z.string().nullable(), message: z.string() }),
+  /**
+   * The tasks' gradients on the probe images, for all shared parameters together and for each layer in the
+   * order of the network; `weights` are those by which the step multiplies the mean losses (task weight times
+   * scale, over the batch size).
+   */
+  event("interference", {
+    images: count,
+    seconds: real,
+    weights: reals,
+    overall: conflictSchema,
+    layers: z.array(z.strictObject({ name: z.string(), ...conflictSchema.shape })),
   }),
   /** A finished epoch: mean losses, speed, time spent waiting for images, resident memory. */
   event("epoch", {
