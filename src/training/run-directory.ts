@@ -13,9 +13,17 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.js";
-import { AppendedLog, type CsvValue, formatCsvLine, formatEvent, type TrainingEvent } from "./events.js";
+import {
+  AppendedLog,
+  type CsvValue,
+  formatCsvLine,
+  formatEvent,
+  readEvents,
+  type TrainingEvent,
+} from "./events.js";
 import { leakageMarkSchema } from "./leakage-gate.js";
 import { acquireLock, tryLock } from "./run-lock.js";
+import { TensorBoardLog } from "./tensorboard.js";
 
 /** Names of the files of a run. */
 export const runFiles = {
@@ -81,6 +89,7 @@ export interface ResumedRun {
 export class RunDirectory {
   private readonly events: AppendedLog;
   private readonly metrics: AppendedLog;
+  private readonly tensorBoard: TensorBoardLog;
   private metricsHeader: string | undefined;
   private closed = false;
 
@@ -90,9 +99,13 @@ export class RunDirectory {
     readonly config: TrainConfig,
     readonly info: RunInfo,
     private readonly release: () => void,
+    /** Lengths in bytes to cut the logs of an earlier process back to. */
+    kept?: Checkpoint["metadata"]["logs"],
   ) {
     this.events = new AppendedLog(this.file("events"));
     this.metrics = new AppendedLog(this.file("metrics"));
+    if (kept) this.rewind(kept);
+    this.tensorBoard = TensorBoardLog.rewrite(path, info.created, readEvents(this.file("events")));
   }
 
   /**
@@ -118,7 +131,7 @@ export class RunDirectory {
 
   /**
    * Opens the run in `path` to go on with it: takes its lock, reads its last checkpoint, removes temporary
-   * files of killed writers and cuts the logs back to the checkpoint.
+   * files of killed writers, cuts the logs back to the checkpoint and writes the TensorBoard file anew.
    * @throws EchoDuetError `io` where there is no run or another process trains in it; `checkpoint` or
    *   `config` where a file of it is damaged
    */
@@ -136,8 +149,8 @@ export class RunDirectory {
       const config = { ...resolveTrainConfig(loadConfigFile(configPath), configPath), out: path };
       const last = join(path, runFiles.last);
       const checkpoint = existsSync(last) ? readCheckpoint(last) : null;
-      const run = new RunDirectory(path, config, readRunInfo(path), release);
-      run.rewind(checkpoint);
+      const kept = checkpoint?.metadata.logs ?? { events: 0, metrics: 0 };
+      const run = new RunDirectory(path, config, readRunInfo(path), release, kept);
       return { run, checkpoint };
     } catch (error) {
       release();
@@ -150,9 +163,11 @@ export class RunDirectory {
     return join(this.path, runFiles[name]);
   }
 
-  /** Appends `event` to `events.jsonl`. */
+  /** Appends `event` to `events.jsonl`, and its numbers to the TensorBoard file. */
   event(event: TrainingEvent): void {
-    this.events.append(formatEvent(event));
+    const time = new Date();
+    this.events.append(formatEvent(event, time));
+    this.tensorBoard.append({ time: time.toISOString(), ...event });
   }
 
   /**
@@ -193,13 +208,13 @@ export class RunDirectory {
     this.closed = true;
     this.events.close();
     this.metrics.close();
+    this.tensorBoard.close();
     this.release();
   }
 
-  private rewind(checkpoint: Checkpoint | null): void {
-    const logs = checkpoint?.metadata.logs ?? { events: 0, metrics: 0 };
-    this.events.rewindTo(logs.events);
-    this.metrics.rewindTo(logs.metrics);
+  private rewind(kept: Checkpoint["metadata"]["logs"]): void {
+    this.events.rewindTo(kept.events);
+    this.metrics.rewindTo(kept.metrics);
     const text = readFileSync(this.file("metrics"), "utf8");
     this.metricsHeader = text === "" ? undefined : text.slice(0, text.indexOf("\n"));
   }
