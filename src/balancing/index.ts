@@ -1,7 +1,12 @@
 /** Balancing of task losses: one method a file, each listed here. */
-import { EchoDuetError } from "../errors.js";
-import type { Balancer } from "./balancer.js";
+import type { Balancer, BalancerSettings } from "./balancer.js";
+import { combiningBalancer } from "./combining.js";
+import { dwa } from "./dwa.js";
+import { famo } from "./famo.js";
+import { gradnorm } from "./gradnorm.js";
+import { rlw } from "./rlw.js";
 import { staticBalancer } from "./static.js";
+import { uncertainty } from "./uncertainty.js";
 
 export {
   type AggregationMethod,
@@ -14,7 +19,19 @@ export {
   gramOf,
   type Jacobian,
 } from "./aggregation/index.js";
-export type { Balancer, BalancerContext, BalancerState } from "./balancer.js";
+export type {
+  BalancedTask,
+  Balancer,
+  BalancerFeed,
+  BalancerSettings,
+  BalancerState,
+  BalancerUpdate,
+  CombiningBalancer,
+  StepPlace,
+  UpdateContext,
+  WeightingBalancer,
+  WeightsContext,
+} from "./balancer.js";
 export {
   createGradNormState,
   type GradNormObservation,
@@ -25,22 +42,32 @@ export {
   gradNormUpdate,
 } from "./gradnorm-update.js";
 
-const balancers: Readonly<Record<string, (initialWeights: readonly number[]) => Balancer>> = {
+/** Every method, by its name in the configuration. */
+const balancers = {
   static: staticBalancer,
-};
+  gradnorm,
+  uncertainty,
+  dwa,
+  rlw,
+  famo,
+  pcgrad: (settings) => combiningBalancer("pcgrad", settings),
+  cagrad: (settings) => combiningBalancer("cagrad", settings),
+  mgda: (settings) => combiningBalancer("mgda", settings),
+  "imtl-g": (settings) => combiningBalancer("imtl-g", settings),
+  "aligned-mtl": (settings) => combiningBalancer("aligned-mtl", settings),
+  "nash-mtl": (settings) => combiningBalancer("nash-mtl", settings),
+  upgrad: (settings) => combiningBalancer("upgrad", settings),
+} as const satisfies Readonly<Record<string, (settings: BalancerSettings) => Balancer>>;
+
+export type BalancerName = keyof typeof balancers;
 
 /** Names that `--balancer` takes. */
-export const balancerNames: readonly string[] = Object.keys(balancers);
+export const balancerNames = Object.keys(balancers) as readonly BalancerName[];
 
 /**
  * A balancer by name.
- * @param initialWeights one weight a task, positive or zero
- * @throws EchoDuetError `config` for an unknown name
+ * @throws EchoDuetError `config` where its settings do not fit
  */
-export function createBalancer(name: string, initialWeights: readonly number[]): Balancer {
-  const create = balancers[name];
-  if (!create) {
-    throw new EchoDuetError("config", `balancer: expects one of ${balancerNames.join(", ")}, got ${name}`);
-  }
-  return create(initialWeights);
+export function createBalancer(name: BalancerName, settings: BalancerSettings): Balancer {
+  return balancers[name](settings);
 }

@@ -1,14 +1,14 @@
-import { reshape, slice } from "../graph/index.js";
-import type { Balancer } from "./balancer.js";
+import type { BalancerSettings, WeightingBalancer } from "./balancer.js";
 
 /** Task weights that never change. They live in the state, so that they are recorded with the run. */
-export function staticBalancer(weights: readonly number[]): Balancer {
+export function staticBalancer({ tasks }: BalancerSettings): WeightingBalancer {
   return {
+    kind: "weighting",
     name: "static",
-    state: [{ name: "weights", shape: [weights.length], initial: weights }],
-    build: ({ state }) => ({
-      weights: weights.map((_, task) => reshape(slice(state.weights, 0, task, task + 1), [])),
-      next: { weights: state.weights },
-    }),
+    needs: { norms: false, lossesAfter: false },
+    state: [{ name: "weights", shape: [tasks.length], initial: tasks.map(({ weight }) => weight) }],
+    feeds: [],
+    weights: ({ state }) => state.weights,
+    update: null,
   };
 }

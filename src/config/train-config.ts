@@ -5,6 +5,23 @@ import { byteCountSchema, type InputSize, sizeSchema, taskWeightsSchema } from "
 export const devices = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const;
 export type Device = (typeof devices)[number];
 
+/** Methods that balance the task losses (docs/balancing.md). */
+export const balancers = [
+  "static",
+  "gradnorm",
+  "uncertainty",
+  "dwa",
+  "rlw",
+  "famo",
+  "pcgrad",
+  "cagrad",
+  "mgda",
+  "imtl-g",
+  "aligned-mtl",
+  "nash-mtl",
+  "upgrad",
+] as const;
+
 const count = (least: number) => z.int().min(least);
 const nonNegative = () => z.number().min(0);
 /** A share in [0, 1): momentum, smoothing and dropout lose their meaning at 1. */
@@ -103,7 +120,75 @@ export const trainConfigSchema = z.strictObject({
     .default(false)
     .describe("keep the classification gradient out of the shared network"),
   dropout: share().default(0.2).describe("dropout before the last layer of the classification head"),
-  balancer: z.string().min(1).default("static").describe("how the task losses are balanced, by name"),
+  balancer: z.enum(balancers).default("static").describe("how the tasks are balanced"),
+  alpha: nonNegative()
+    .default(1.5)
+    .describe("gradnorm: exponent of the relative training rate; 0.12 for like tasks, unstable from 3"),
+  balancerLr: z
+    .number()
+    .positive()
+    .default(0.025)
+    .describe("gradnorm, uncertainty, famo: learning rate of the task weights"),
+  gradnorm: z
+    .strictObject({
+      update: z
+        .enum(["adam", "direct"])
+        .default("adam")
+        .describe("adam: the paper's; direct: each weight set so that its norm meets its target"),
+      initialLosses: z
+        .enum(["measured", "theoretical"])
+        .default("measured")
+        .describe("losses that rates relate to: the first ones, or log C of a cross-entropy over C classes"),
+      interval: count(1).default(1).describe("optimiser steps from one update of the weights to the next"),
+      average: share().default(0).describe("direct: share of the old weights kept at an update"),
+      floor: z
+        .number()
+        .min(0)
+        .lt(0.5)
+        .default(0.001)
+        .describe("least weight, as a share of the sum of weights; 0: none, as in the paper"),
+      layer: z
+        .string()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe("weight at which norms are taken, by name; by default the last one that the tasks share"),
+      stuckUpdates: count(0)
+        .default(100)
+        .describe("alarm: a task's weight rises over this many updates while its loss does not fall; 0: off"),
+      unstableUpdates: count(0)
+        .default(100)
+        .describe("alarm: weights jump, or lie at the floor, over this many updates; 0: off"),
+    })
+    .prefault({})
+    .describe("options of gradnorm"),
+  cagrad: z
+    .strictObject({
+      c: nonNegative().default(0.5).describe("radius around the mean gradient, as a share of its length"),
+    })
+    .prefault({})
+    .describe("options of cagrad"),
+  dwa: z
+    .strictObject({
+      temperature: z.number().positive().default(2).describe("temperature of the softmax over loss ratios"),
+    })
+    .prefault({})
+    .describe("options of dwa"),
+  famo: z
+    .strictObject({
+      decay: nonNegative().default(0.001).describe("decay of the weights' logits"),
+    })
+    .prefault({})
+    .describe("options of famo"),
+  probe: z
+    .strictObject({
+      every: count(0)
+        .default(0)
+        .describe("steps from one measurement of the tasks' interference to the next; 0: none"),
+      images: count(0).default(0).describe("images of the probe batch; 0: as many as a batch"),
+    })
+    .prefault({})
+    .describe("interference of the tasks' gradients, measured beside the training"),
 
   augment: z
     .strictObject({

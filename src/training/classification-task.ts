@@ -1,5 +1,6 @@
 import { classificationTargets } from "../classification/index.js";
 import type { Value } from "../graph/index.js";
+import type { ModelOutputs } from "../models/index.js";
 import { crossEntropy } from "../nn/index.js";
 import type { Task } from "./task.js";
 
@@ -9,6 +10,8 @@ export function classificationTask(options: { readonly views: number; readonly s
   return {
     name: "classification",
     batchScaled: false,
+    // Of equal probabilities.
+    initialLoss: Math.log(views),
     prepare: (batch) => {
       const { targets, weights } = classificationTargets(batch.views, views, smoothing);
       const feeds = new Map([
@@ -17,10 +20,14 @@ export function classificationTask(options: { readonly views: number; readonly s
       ]);
       return { rows: 0, feeds: () => feeds };
     },
-    build: (graph, outputs, { batch }) => {
+    declare: (graph, { batch }) => {
       const targets = graph.input("classification.targets", "float32", [batch, views]);
-      const weights = graph.input("classification.weights", "float32", [batch]);
-      return { loss: crossEntropy(outputs.classification as Value, targets, weights), items: {} };
+      const images = graph.input("classification.weights", "float32", [batch]);
+      const loss = (outputs: ModelOutputs) => ({
+        loss: crossEntropy(outputs.classification as Value, targets, images),
+        items: {},
+      });
+      return { images, loss };
     },
   };
 }

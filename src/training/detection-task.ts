@@ -9,6 +9,7 @@ import {
   levelTargetInputs,
 } from "../detection/index.js";
 import type { Value } from "../graph/index.js";
+import type { ModelOutputs } from "../models/index.js";
 import { type HostTensor, hostTensor } from "../tensor/index.js";
 import type { Task } from "./task.js";
 
@@ -34,6 +35,7 @@ export function detectionTask(options: DetectionTaskOptions): Task {
   return {
     name: "detection",
     batchScaled: true,
+    initialLoss: null,
     prepare: (batch: FrameBatch) => {
       const matches = assignTargets(batch.targets, {
         gridSizes: grids,
@@ -52,10 +54,12 @@ export function detectionTask(options: DetectionTaskOptions): Task {
         },
       };
     },
-    build: (graph, outputs, { batch, capacity }) => {
+    declare: (graph, { batch, capacity }) => {
       const targets = levels.map(({ name }) => levelTargetInputs(graph, name, capacity, classes));
-      const weights = graph.input("detection.images", "float32", [batch]);
-      return buildDetectionLoss(outputs.detection as readonly Value[], targets, gains, weights);
+      const images = graph.input("detection.images", "float32", [batch]);
+      const loss = (outputs: ModelOutputs) =>
+        buildDetectionLoss(outputs.detection as readonly Value[], targets, gains, images);
+      return { images, loss };
     },
   };
 }

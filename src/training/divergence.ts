@@ -1,7 +1,8 @@
+import type { StepPlace } from "../balancing/index.js";
 import { EchoDuetError } from "../errors.js";
 import type { HostTensor } from "../tensor/index.js";
 import { type StateLayout, unpack } from "./state-layout.js";
-import { stateNames } from "./step-graph.js";
+import { stateNames } from "./state-names.js";
 import type { StepProgram } from "./step-programs.js";
 
 export interface Divergence {
@@ -11,6 +12,7 @@ export interface Divergence {
   /** The feeds of the failed step, state included. */
   readonly feeds: ReadonlyMap<string, HostTensor>;
   readonly layout: StateLayout;
+  readonly place: StepPlace;
   /** Compiles the step with every parameter's gradient as an output. */
   readonly inspect: () => Promise<StepProgram>;
 }
@@ -21,6 +23,7 @@ export async function explainDivergence({
   report,
   feeds,
   layout,
+  place,
   inspect,
 }: Divergence): Promise<EchoDuetError> {
   const remedy =
@@ -35,9 +38,9 @@ export async function explainDivergence({
   }
   const [task, loss] = Object.entries(report.losses).find(([, value]) => !Number.isFinite(value)) ?? [];
   if (task !== undefined) return diverged(`step ${step}: the loss ${task} is ${loss}; ${remedy}`);
-  const { program } = await inspect();
+  const program = await inspect();
   try {
-    const results = await program.run(feeds);
+    const results = await program.run(feeds, place);
     for (const [name, tensor] of results) {
       const broken = name.startsWith("gradient.") ? firstBroken(tensor) : undefined;
       if (broken !== undefined) {

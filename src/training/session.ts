@@ -1,4 +1,4 @@
-import { type Balancer, createBalancer } from "../balancing/index.js";
+import { type Balancer, createBalancer, type StepPlace } from "../balancing/index.js";
 import type { TrainConfig } from "../config/index.js";
 import type { FrameBatch } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
@@ -7,9 +7,9 @@ import type { DropoutSpec } from "../nn/index.js";
 import { emaKeep, type Optimiser, optimiserByName, scaledWeightDecay, scheduleAt } from "../optim/index.js";
 import { type HostTensor, hostTensor, randomStream, sizeOf, zeros } from "../tensor/index.js";
 import { explainDivergence } from "./divergence.js";
-import { layOut, pack, type StateLayout, unpack } from "./state-layout.js";
-import { stateNames } from "./step-graph.js";
-import { type StepProgram, StepPrograms } from "./step-programs.js";
+import { type LayoutEntry, layOut, pack, type StateLayout, unpack } from "./state-layout.js";
+import { stateNames } from "./state-names.js";
+import { checkStep, type StepProgram, StepPrograms } from "./step-programs.js";
 import type { PreparedTargets, Task } from "./task.js";
 import { createTasks } from "./task-set.js";
 
@@ -36,11 +36,14 @@ export interface StepReport {
   readonly learningRate: number;
   /** Global norm of the accumulated gradient before clipping. */
   readonly gradientNorm: number;
+  /** What the balancer measured, by quantity and task; where the optimiser moved and there is anything. */
+  readonly balance?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** The training state of a model and the programs that advance it by one batch. */
 export class TrainingSession {
   readonly layout: StateLayout;
+  readonly #model: Model;
   readonly #config: TrainConfig;
   readonly #tasks: readonly Task[];
   readonly #optimiser: Optimiser;
@@ -60,6 +63,7 @@ export class TrainingSession {
     tensors: ReadonlyMap<string, HostTensor>,
     stepsPerEpoch: number,
   ) {
+    this.#model = model;
     this.#config = config;
     // Eight rows an image hold one box's matches at most levels: few batches will outgrow them.
     const capacity = 2 ** Math.ceil(Math.log2(8 * config.batch));
@@ -67,10 +71,7 @@ export class TrainingSession {
     this.#stepsPerEpoch = stepsPerEpoch;
     this.#tasks = createTasks(model, config);
     this.#optimiser = optimiserByName(config.optimizer);
-    this.#balancer = createBalancer(
-      config.balancer,
-      this.#tasks.map(({ name }) => config.taskWeights[name]),
-    );
+    this.#balancer = balancerOf(model, this.#tasks, config);
     const { parameters, buffers } = declareForTraining(model);
     this.layout = layOut(parameters, buffers);
     this.#state = this.#initialState(tensors);
@@ -81,6 +82,7 @@ export class TrainingSession {
         layout: this.layout,
         optimiser: this.#optimiser,
         balancer: this.#balancer,
+        normsAt: config.gradnorm.layer ?? model.sharedLayer,
         size: config.size,
         clipNorm: config.clipNorm,
         weightDecay: config.weightDecay,
@@ -105,7 +107,7 @@ export class TrainingSession {
     const compiled = await this.#programs.get(batch.frames.length, capacity);
     const plan = this.#plan();
     const feeds = this.#feeds(batch, prepared, compiled, plan);
-    const results = await compiled.program.run(feeds);
+    const results = await compiled.run(feeds, this.#place());
     const number = (name: string) => (results.get(name) as HostTensor<"float32">).data[0];
     const report: StepReport = {
       losses: Object.fromEntries(
@@ -116,6 +118,7 @@ export class TrainingSession {
       taskWeights: Object.fromEntries(this.#tasks.map(({ name }) => [name, number(`weight.${name}`)])),
       learningRate: plan.learningRate,
       gradientNorm: number("gradientNorm"),
+      ...(plan.applies ? this.#balance(results) : {}),
     };
     if (
       !Number.isFinite(report.gradientNorm) ||
@@ -126,6 +129,7 @@ export class TrainingSession {
         report,
         feeds,
         layout: this.layout,
+        place: this.#place(),
         inspect: () => this.#programs.compile(batch.frames.length, compiled.capacity, true),
       });
     }
@@ -188,7 +192,7 @@ export class TrainingSession {
       const vector = pack(group, tensors);
       state.set(stateNames.parameters(group.name), vector);
       state.set(stateNames.average(group.name), vector);
-      state.set(stateNames.accumulated(group.name), zeros("float32", [group.size]));
+      for (const name of this.#accumulators(group.name)) state.set(name, zeros("float32", [group.size]));
       for (const slot of this.#optimiser.slots) {
         state.set(stateNames.slot(slot, group.name), zeros("float32", [group.size]));
       }
@@ -196,10 +200,62 @@ export class TrainingSession {
     const buffers = pack(this.layout.buffers, tensors);
     state.set(stateNames.buffers, buffers);
     state.set(stateNames.averageBuffers, buffers);
-    for (const { name, shape, initial } of this.#balancer.state) {
-      state.set(stateNames.balancer(name), hostTensor("float32", shape, Float32Array.from(initial)));
-    }
+    for (const [name, tensor] of this.#balancerState()) state.set(name, tensor);
     return state;
+  }
+
+  /** Where gradients are summed up: of all tasks together, or of each. */
+  #accumulators(group: string): string[] {
+    if (this.#balancer.kind === "weighting") return [stateNames.accumulated(group)];
+    return this.#tasks.map(({ name }) => stateNames.taskAccumulated(name, group));
+  }
+
+  #balancerState(): [string, HostTensor][] {
+    const balancer = this.#balancer;
+    const tasks = this.#tasks.length;
+    const windows = [stateNames.windowLosses, stateNames.windowCounts].map((name): [string, HostTensor] => [
+      name,
+      zeros("float32", [tasks]),
+    ]);
+    if (balancer.kind === "combining") return windows;
+    const own = balancer.state.map(({ name, shape, initial }): [string, HostTensor] => [
+      stateNames.balancer(name),
+      hostTensor("float32", shape, Float32Array.from(initial)),
+    ]);
+    if (balancer.update === null) return own;
+    const gradients = balancer.needs.norms
+      ? this.#tasks.map(({ name }): [string, HostTensor] => [
+          stateNames.windowGradient(name),
+          zeros("float32", [this.#sharedLayerSize()]),
+        ])
+      : [];
+    return [...own, ...windows, ...gradients];
+  }
+
+  #sharedLayerSize(): number {
+    const name = this.#config.gradnorm.layer ?? this.#model.sharedLayer;
+    const entries = this.layout.parameters.flatMap((group) => group.entries);
+    return sizeOf((entries.find((entry) => entry.name === name) as LayoutEntry).shape);
+  }
+
+  /** What the balancer measured, of the tasks that it counted. */
+  #balance(results: ReadonlyMap<string, HostTensor>): Pick<StepReport, "balance"> {
+    const prefix = "balance.";
+    const counted = results.get(`${prefix}counted`) as HostTensor<"float32"> | undefined;
+    const quantities = [...results].flatMap(([name, tensor]) =>
+      name.startsWith(prefix) && tensor !== counted ? [{ name: name.slice(prefix.length), tensor }] : [],
+    );
+    if (quantities.length === 0) return {};
+    const byTask = ({ data }: HostTensor) =>
+      Object.fromEntries(
+        this.#tasks.flatMap(({ name }, i) => (counted?.data[i] === 0 ? [] : [[name, Number(data[i])]])),
+      );
+    return { balance: Object.fromEntries(quantities.map(({ name, tensor }) => [name, byTask(tensor)])) };
+  }
+
+  #place(): StepPlace {
+    const { step } = this.#counters;
+    return { seed: this.#config.seed, step, epoch: Math.floor(step / this.#stepsPerEpoch) + 1 };
   }
 
   /** Rates and coefficients of the coming step, and whether it ends an accumulation. */
@@ -231,7 +287,7 @@ export class TrainingSession {
   #feeds(
     batch: FrameBatch,
     prepared: readonly PreparedTargets[],
-    { program, dropouts, capacity }: StepProgram,
+    { inputs, dropouts, capacity }: StepProgram,
     plan: { scalars: Record<string, number> },
   ): Map<string, HostTensor> {
     const feeds = new Map<string, HostTensor>([["images", batch.images], ...this.#state]);
@@ -244,7 +300,13 @@ export class TrainingSession {
       feeds.set(`scale.${task.name}`, scalar(summed ? batch.frames.length : 1));
     }
     for (const [name, value] of Object.entries(plan.scalars))
-      if (program.inputs.has(name)) feeds.set(name, scalar(value));
+      if (inputs.has(name)) feeds.set(name, scalar(value));
+    if (this.#balancer.kind === "weighting") {
+      for (const { name, length, at } of this.#balancer.feeds) {
+        const values = Float32Array.from(at(this.#place()));
+        feeds.set(`balancer.${name}`, hostTensor("float32", [length], values));
+      }
+    }
     for (const spec of dropouts) feeds.set(`dropout/${spec.name}`, this.#dropoutMask(spec));
     return feeds;
   }
@@ -255,6 +317,46 @@ export class TrainingSession {
     for (let i = 0; i < mask.data.length; i++) mask.data[i] = random.uniform() < rate ? 0 : 1 / (1 - rate);
     return mask;
   }
+}
+
+/**
+ * The balancer of a model's tasks as configured.
+ * @throws EchoDuetError `config` where the balancer does not fit the model
+ */
+export function balancerOf(model: Model, tasks: readonly Task[], config: TrainConfig): Balancer {
+  if (tasks.length < 2 && config.balancer !== "static") {
+    throw new EchoDuetError(
+      "config",
+      `balancer ${config.balancer}: expects two tasks, got ${model.name}; use --balancer static`,
+    );
+  }
+  return createBalancer(config.balancer, {
+    ...config,
+    tasks: tasks.map(({ name, initialLoss }) => ({ name, weight: config.taskWeights[name], initialLoss })),
+  });
+}
+
+/**
+ * Finds out, before anything is written, whether the balancer fits the model: builds the step for the smallest image.
+ * @throws EchoDuetError `config` where it does not
+ */
+export function checkBalancing(model: Model, config: TrainConfig): void {
+  const smallest = { ...config, size: { width: 32, height: 32 } };
+  const tasks = createTasks(model, smallest);
+  const balancer = balancerOf(model, tasks, smallest);
+  if (config.balancer === "static") return;
+  const { parameters, buffers } = declareForTraining(model);
+  checkStep({
+    ...smallest,
+    model,
+    tasks,
+    balancer,
+    layout: layOut(parameters, buffers),
+    optimiser: optimiserByName(config.optimizer),
+    normsAt: config.gradnorm.layer ?? model.sharedLayer,
+    batch: 1,
+    capacity: 1,
+  });
 }
 
 /** The parameters of a model: independent of batch and image size, so the smallest will do. */

@@ -1,30 +1,39 @@
 import { gradientsOf } from "../autodiff/index.js";
-import type { Balancer } from "../balancing/index.js";
-import { add, concat, Graph, mul, reshape, type Value } from "../graph/index.js";
-import type { Model } from "../models/index.js";
-import { type BufferSpec, type DropoutSpec, normalisePixels, Scope } from "../nn/index.js";
-import { clipFactor, globalNorm, movingAverage, type Optimiser } from "../optim/index.js";
+import { EchoDuetError } from "../errors.js";
+import {
+  abs,
+  add,
+  cast,
+  concat,
+  div,
+  type Graph,
+  greater,
+  max,
+  mul,
+  reduceMax,
+  reduceSum,
+  reshape,
+  slice,
+  sqrt,
+  stopGradient,
+  type Value,
+  where,
+} from "../graph/index.js";
+import { nothingShared, reaching } from "../interference/index.js";
+import type { DropoutSpec } from "../nn/index.js";
 import { sizeOf } from "../tensor/index.js";
-import { type FlatGroup, type StateLayout, unpackValues } from "./state-layout.js";
-import type { Task } from "./task.js";
-
-export interface StepGraphOptions {
-  readonly model: Model;
-  readonly tasks: readonly Task[];
-  readonly layout: StateLayout;
-  readonly optimiser: Optimiser;
-  readonly balancer: Balancer;
-  readonly batch: number;
-  readonly size: { readonly width: number; readonly height: number };
-  /** Rows of the padded targets. */
-  readonly capacity: number;
-  /** Largest global gradient norm; 0 for no clipping. */
-  readonly clipNorm: number;
-  /** Weight decay of the group of weights. */
-  readonly weightDecay: number;
-  /** Adds each parameter's gradient as the output `gradient.NAME`. */
-  readonly inspect?: boolean;
-}
+import { stateNames } from "./state-names.js";
+import {
+  batchVectors,
+  buildForward,
+  flatInput,
+  type StepForward,
+  scalarInput,
+  stack,
+  windowVectors,
+} from "./step-forward.js";
+import type { WeightingStepOptions } from "./step-options.js";
+import { buildUpdate } from "./step-update.js";
 
 /** A training step as a graph, and what the host must feed besides the state. */
 export interface StepGraph {
@@ -32,150 +41,164 @@ export interface StepGraph {
   readonly dropouts: readonly DropoutSpec[];
 }
 
-/** Names of the state tensors of a parameter group. */
-export const stateNames = {
-  parameters: (group: string) => `parameters/${group}`,
-  slot: (slot: string, group: string) => `${slot}/${group}`,
-  accumulated: (group: string) => `accumulated/${group}`,
-  average: (group: string) => `average/${group}`,
-  buffers: "buffers",
-  averageBuffers: "average/buffers",
-  balancer: (name: string) => `balancer/${name}`,
-  next: (name: string) => `next/${name}`,
-} as const;
-
 /**
- * The whole training step: forward, losses, weighting, backward, accumulation, clipping, optimiser,
- * moving averages. Inputs are `images` (uint8 [batch, 3, height, width]), the tasks' targets, dropout
- * masks, the state and the step's scalars; outputs `next/STATE`, `loss.TASK`, `loss.TASK.ITEM`,
- * `weight.TASK` and `gradientNorm` (of the accumulated gradient, before clipping).
+ * The whole training step with weighted losses: forward, losses, weighting, backward, accumulation, clipping,
+ * optimiser, moving averages, and the balancer's update. Inputs are `images`, the tasks' targets, dropout masks, the
+ * state and the step's scalars; outputs `next/STATE`, `loss.TASK`, `loss.TASK.ITEM`, `weight.TASK`, `gradientNorm`
+ * (of the accumulated gradient, before clipping) and `balance.QUANTITY`.
  *
  * The gradient is that of Σ weight · scale · loss, summed over the accumulated batches. The host feeds the
  * scales (`scale.TASK`): with the batch size there, it is the sum over images that YOLOv5's learning
  * rates are made for.
  */
-export function buildStepGraph(options: StepGraphOptions): StepGraph {
-  const { model, tasks, layout, batch, size } = options;
-  const graph = new Graph();
-  const images = graph.input("images", "uint8", [batch, 3, size.height, size.width]);
-  const vector = (name: string, length: number) => graph.input(name, "float32", [length]);
-  const state = (name: string, group: FlatGroup) => vector(name, group.size);
-
-  const groups = layout.parameters.map((group) => ({
-    group,
-    flat: state(stateNames.parameters(group.name), group),
-  }));
-  const parameters = new Map(groups.flatMap(({ group, flat }) => [...unpackValues(group, flat)]));
-  const buffersFlat = state(stateNames.buffers, layout.buffers);
-  const buffers = unpackValues(layout.buffers, buffersFlat);
-  const nextBuffers = new Map<string, Value>();
-  const dropouts: DropoutSpec[] = [];
-  const scope = new Scope({
-    graph,
-    mode: "train",
-    parameter: ({ name }) => parameters.get(name) as Value,
-    buffer: ({ name }) => buffers.get(name) as Value,
-    updateBuffer: ({ name }: BufferSpec, next) => nextBuffers.set(name, next),
-    dropout: (spec) => {
-      dropouts.push(spec);
-      return graph.input(`dropout/${spec.name}`, "float32", spec.shape);
-    },
-  });
-  const outputs = model.forward(scope, normalisePixels(graph, images));
-
-  const losses = tasks.map((task) => ({
-    task,
-    ...task.build(graph, outputs, { batch, capacity: options.capacity }),
-  }));
-  const total = weightedLoss(graph, losses, options.balancer);
-  const wrt = layout.parameters.flatMap((group) =>
-    group.entries.map(({ name }) => parameters.get(name) as Value),
+export function buildStepGraph(options: WeightingStepOptions): StepGraph {
+  const { layout } = options;
+  const forward = buildForward(options);
+  const { graph, parameters } = forward;
+  const balance = declareBalance(options, forward);
+  const total = balance.weighted.reduce((a, b) => add(a, b));
+  const names = layout.parameters.flatMap((group) => group.entries.map(({ name }) => name));
+  const gradients = new Map(
+    gradientsOf(
+      total,
+      names.map((name) => parameters.get(name) as Value),
+    ).map((gradient, i) => [names[i], gradient]),
   );
-  const gradients = new Map(gradientsOf(total, wrt).map((gradient, i) => [wrt[i], gradient]));
 
-  const keep = scalarInput(graph, "ema.keep");
   const retain = scalarInput(graph, "accumulate.retain");
-  const sums = groups.map(({ group, flat }) => {
+  const sums = layout.parameters.map((group) => {
     const pieces = group.entries.map(({ name, shape }) =>
-      reshape(gradients.get(parameters.get(name) as Value) as Value, [sizeOf(shape)]),
+      reshape(gradients.get(name) as Value, [sizeOf(shape)]),
     );
-    return { group, flat, sum: add(state(stateNames.accumulated(group.name), group), concat(pieces, 0)) };
+    const gradient = add(flatInput(graph, stateNames.accumulated(group.name), group), concat(pieces, 0));
+    graph.output(stateNames.next(stateNames.accumulated(group.name)), mul(gradient, retain));
+    return { group, flat: forward.flats.get(group.name) as Value, gradient };
   });
-  const norm = globalNorm(sums.map(({ sum }) => sum));
-  graph.output("gradientNorm", norm);
-  const factor = options.clipNorm > 0 ? clipFactor(norm, options.clipNorm) : null;
-  for (const { group, flat, sum } of sums) {
-    graph.output(stateNames.next(stateNames.accumulated(group.name)), mul(sum, retain));
-    const next = updateGroup(graph, options, { group, flat, gradient: factor ? mul(sum, factor) : sum });
-    const average = state(stateNames.average(group.name), group);
-    graph.output(stateNames.next(stateNames.average(group.name)), movingAverage(average, next, keep));
-  }
-
-  const nextFlat = concat(
-    layout.buffers.entries.map(({ name, shape }) => reshape(nextBuffers.get(name) as Value, [sizeOf(shape)])),
-    0,
-  );
-  graph.output(stateNames.next(stateNames.buffers), nextFlat);
-  const averageBuffers = state(stateNames.averageBuffers, layout.buffers);
-  graph.output(stateNames.next(stateNames.averageBuffers), movingAverage(averageBuffers, nextFlat, keep));
+  const next = buildUpdate(graph, options, sums);
+  updateBalance(options, forward, balance, next);
   if (options.inspect) {
-    for (const [name, value] of parameters) graph.output(`gradient.${name}`, gradients.get(value) as Value);
+    for (const [name, gradient] of gradients) graph.output(`gradient.${name}`, gradient);
   }
-  return { graph, dropouts };
+  return { graph, dropouts: forward.dropouts };
 }
 
-/** Declares the balancer's state, names the losses and weights as outputs, and returns Σ weight · scale · loss. */
-function weightedLoss(
-  graph: Graph,
-  losses: readonly { task: Task; loss: Value; items: Readonly<Record<string, Value>> }[],
-  balancer: Balancer,
-): Value {
-  const state: Record<string, Value> = {};
-  for (const { name, shape } of balancer.state) {
-    state[name] = graph.input(stateNames.balancer(name), "float32", shape);
-  }
-  const { weights, next } = balancer.build({ graph, losses: losses.map(({ loss }) => loss), state });
-  for (const [name, value] of Object.entries(next))
-    graph.output(stateNames.next(stateNames.balancer(name)), value);
-  const terms = losses.map(({ task, loss, items }, i) => {
-    graph.output(`loss.${task.name}`, loss);
-    graph.output(`weight.${task.name}`, weights[i]);
-    for (const [item, value] of Object.entries(items)) graph.output(`loss.${task.name}.${item}`, value);
-    return mul(loss, mul(weights[i], scalarInput(graph, `scale.${task.name}`)));
+interface Balance {
+  readonly state: Readonly<Record<string, Value>>;
+  readonly feeds: Readonly<Record<string, Value>>;
+  /** Float [tasks]. */
+  readonly weights: Value;
+  readonly batch: ReturnType<typeof batchVectors>;
+  /** weight · scale · loss, scalars. */
+  readonly weighted: readonly Value[];
+}
+
+/** Declares the balancer's state and feeds, and weights the losses. */
+function declareBalance({ balancer }: WeightingStepOptions, { graph, terms }: StepForward): Balance {
+  const state = Object.fromEntries(
+    balancer.state.map(({ name, shape }) => [name, graph.input(stateNames.balancer(name), "float32", shape)]),
+  );
+  const feeds = Object.fromEntries(
+    balancer.feeds.map(({ name, length }) => [name, graph.input(`balancer.${name}`, "float32", [length])]),
+  );
+  const batch = batchVectors(terms);
+  const weights = stopGradient(balancer.weights({ graph, ...batch, state, feeds }));
+  const weighted = terms.map(({ task, loss, scale }, i) => {
+    const weight = reshape(slice(weights, 0, i, i + 1), []);
+    graph.output(`weight.${task.name}`, weight);
+    return mul(loss, mul(weight, scale));
   });
-  return terms.reduce((a, b) => add(a, b));
+  return { state, feeds, weights, batch, weighted };
 }
 
-/** Adds the optimiser's update of one group and names its next state; returns the next parameters. */
-function updateGroup(
-  graph: Graph,
-  { optimiser, weightDecay }: StepGraphOptions,
-  { group, flat, gradient }: { group: StateLayout["parameters"][number]; flat: Value; gradient: Value },
-): Value {
-  const slots: Record<string, Value> = {};
-  for (const slot of optimiser.slots) {
-    slots[slot] = graph.input(stateNames.slot(slot, group.name), "float32", [group.size]);
+/** Names the balancer's next state; it moves with the optimiser, on what was summed since the last update. */
+function updateBalance(
+  options: WeightingStepOptions,
+  forward: StepForward,
+  { state, feeds, weights, batch, weighted }: Balance,
+  nextParameters: ReadonlyMap<string, Value>,
+): void {
+  const { balancer } = options;
+  const { graph } = forward;
+  if (balancer.update === null) {
+    for (const [name, value] of Object.entries(state)) {
+      graph.output(stateNames.next(stateNames.balancer(name)), value);
+    }
+    return;
   }
-  const decays = group.role === "weight" && weightDecay > 0;
-  const next = optimiser.update({
+  const retain = scalarInput(graph, "accumulate.retain");
+  const window = windowVectors(graph, batch, retain);
+  const { next, observed, counted } = balancer.update({
     graph,
-    parameters: flat,
-    gradient,
-    slots,
-    decay: decays ? scalarInput(graph, "weightDecay") : null,
-    terms: {
-      rate: scalarInput(graph, `rate.${group.name}`),
-      coefficient: (name) => scalarInput(graph, `optimiser.${name}`),
+    state,
+    feeds,
+    weights,
+    losses: div(window.losses, max(window.counts, 1)),
+    valid: greater(window.counts, 0),
+    batch: {
+      ...batch,
+      after: balancer.needs.lossesAfter ? stack(forward.lossesWith(nextParameters)) : null,
     },
+    norms: balancer.needs.norms ? stack(normsAt(options, forward, weighted)) : null,
   });
-  graph.output(stateNames.next(stateNames.parameters(group.name)), next.parameters);
-  for (const slot of optimiser.slots) {
-    graph.output(stateNames.next(stateNames.slot(slot, group.name)), next.slots[slot]);
+  const applies = greater(0.5, retain);
+  for (const [name, value] of Object.entries(next)) {
+    graph.output(stateNames.next(stateNames.balancer(name)), where(applies, value, state[name]));
   }
-  return next.parameters;
+  for (const [name, value] of Object.entries(observed)) graph.output(`balance.${name}`, value);
+  graph.output("balance.counted", cast(counted, "float32"));
 }
 
-/** A scalar that the host feeds; several groups may read the same one. */
-function scalarInput(graph: Graph, name: string): Value {
-  return graph.inputs.get(name) ?? graph.input(name, "float32", []);
+/**
+ * ‖∇_W (wᵢ Lᵢ)‖₂ of each task, over the batches summed. Above W the backward pass is that of the total loss:
+ * merging common subexpressions leaves only what lies between the place where the tasks part and W.
+ */
+function normsAt(options: WeightingStepOptions, forward: StepForward, weighted: readonly Value[]): Value[] {
+  const { graph, terms } = forward;
+  const shared = sharedLayer(options, forward, weighted);
+  const retain = scalarInput(graph, "accumulate.retain");
+  return terms.map(({ task }, i) => {
+    const name = stateNames.windowGradient(task.name);
+    const length = sizeOf(shared.shape);
+    const gradient = reshape(gradientsOf(weighted[i], [shared])[0], [length]);
+    const sum = add(graph.input(name, "float32", [length]), gradient);
+    graph.output(stateNames.next(name), mul(sum, retain));
+    return euclideanNorm(sum);
+  });
+}
+
+/** The weight W, which every task must reach. */
+function sharedLayer(
+  { balancer, model, normsAt: layer }: WeightingStepOptions,
+  { parameters, terms }: StepForward,
+  weighted: readonly Value[],
+): Value {
+  if (layer === null) {
+    throw new EchoDuetError(
+      "config",
+      `${balancer.name}: expects a layer that all tasks share, got ${model.name} with ${nothingShared}; use --balancer static`,
+    );
+  }
+  const weight = parameters.get(layer);
+  const remedy = model.sharedLayer === null ? "" : `; the last shared one is ${model.sharedLayer}`;
+  if (!weight) {
+    throw new EchoDuetError(
+      "config",
+      `gradnorm.layer: expects a parameter of ${model.name}, got ${layer}${remedy}`,
+    );
+  }
+  const apart = terms.find((_, i) => reaching(weighted[i], [weight]).size === 0);
+  if (apart) {
+    throw new EchoDuetError(
+      "config",
+      `gradnorm.layer: expects a weight that every task reads, got ${layer}, which ${apart.task.name} does not${remedy}`,
+    );
+  }
+  return weight;
+}
+
+/** ‖x‖₂ without overflow or underflow of the squares: [1]. */
+function euclideanNorm(x: Value): Value {
+  const largest = reduceMax(abs(x), [0], true);
+  const scaled = div(x, max(largest, 1e-30));
+  return mul(largest, sqrt(reduceSum(mul(scaled, scaled), [0], true)));
 }

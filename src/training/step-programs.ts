@@ -1,12 +1,22 @@
-import { resolveThreads, Program, type ProgramOptions } from "../runtime/index.js";
+import type { Balancer, CombiningBalancer, Gram, StepPlace } from "../balancing/index.js";
 import type { DropoutSpec } from "../nn/index.js";
-import { buildStepGraph, type StepGraphOptions } from "./step-graph.js";
+import { Program, type ProgramOptions, resolveThreads } from "../runtime/index.js";
+import { type HostTensor, hostTensor, zeros } from "../tensor/index.js";
+import { buildCombiningGraphs } from "./combining-graphs.js";
+import { stateNames } from "./state-names.js";
+import { buildStepGraph } from "./step-graph.js";
+import type { CombiningStepOptions, StepGraphOptions, WeightingStepOptions } from "./step-options.js";
+
+type Tensors = ReadonlyMap<string, HostTensor>;
 
 /** A compiled training step for one batch size and one capacity of targets. */
 export interface StepProgram {
-  readonly program: Program;
+  readonly inputs: ReadonlySet<string>;
   readonly dropouts: readonly DropoutSpec[];
   readonly capacity: number;
+  /** The outputs of `buildStepGraph`; what the step leaves alone is handed through. */
+  run(feeds: Tensors, place: StepPlace): Promise<Tensors>;
+  close(): Promise<void>;
 }
 
 type Fixed = Omit<StepGraphOptions, "batch" | "capacity" | "inspect">;
@@ -24,7 +34,7 @@ export class StepPrograms {
   async get(batch: number, capacity: number): Promise<StepProgram> {
     const known = this.#programs.get(batch);
     if (known?.capacity === capacity) return known;
-    await known?.program.close();
+    await known?.close();
     const compiled = await this.compile(batch, capacity);
     this.#programs.set(batch, compiled);
     return compiled;
@@ -32,13 +42,126 @@ export class StepPrograms {
 
   /** Compiles a step outside the cache; with `inspect` it has every parameter's gradient as an output. */
   async compile(batch: number, capacity: number, inspect = false): Promise<StepProgram> {
-    const { graph, dropouts } = buildStepGraph({ ...this.fixed, batch, capacity, inspect });
-    const threads = resolveThreads(this.options.threads ?? 0);
-    return { program: await Program.compile(graph, { ...this.options, threads }), dropouts, capacity };
+    const options = { ...this.fixed, batch, capacity, inspect };
+    const runtime = { ...this.options, threads: resolveThreads(this.options.threads ?? 0) };
+    return compilers[this.fixed.balancer.kind](options, runtime);
   }
 
   async close(): Promise<void> {
-    for (const { program } of this.#programs.values()) await program.close();
+    for (const program of this.#programs.values()) await program.close();
     this.#programs.clear();
   }
+}
+
+/**
+ * Builds a step's graphs and drops them.
+ * @throws EchoDuetError `config` where the balancer does not fit the model
+ */
+export function checkStep(options: StepGraphOptions): void {
+  if (options.balancer.kind === "weighting") buildStepGraph(options as WeightingStepOptions);
+  else buildCombiningGraphs(options as CombiningStepOptions);
+}
+
+const compilers: Record<
+  Balancer["kind"],
+  (options: StepGraphOptions, runtime: ProgramOptions) => Promise<StepProgram>
+> = {
+  weighting: (options, runtime) => compileWeighting(options as WeightingStepOptions, runtime),
+  combining: (options, runtime) => compileCombining(options as CombiningStepOptions, runtime),
+};
+
+async function compileWeighting(
+  options: WeightingStepOptions,
+  runtime: ProgramOptions,
+): Promise<StepProgram> {
+  const { graph, dropouts } = buildStepGraph(options);
+  const program = await Program.compile(graph, runtime);
+  return {
+    inputs: new Set(program.inputs.keys()),
+    dropouts,
+    capacity: options.capacity,
+    run: (feeds) => program.run(feeds),
+    close: () => program.close(),
+  };
+}
+
+async function compileCombining(
+  options: CombiningStepOptions,
+  runtime: ProgramOptions,
+): Promise<StepProgram> {
+  const graphs = buildCombiningGraphs(options);
+  const gradients = await Program.compile(graphs.gradients.graph, runtime);
+  const update = await Program.compile(graphs.update, runtime);
+  const cleared = options.tasks.flatMap(({ name }) =>
+    options.layout.parameters.map((group): [string, HostTensor] => [
+      stateNames.next(stateNames.taskAccumulated(name, group.name)),
+      zeros("float32", [group.size]),
+    ]),
+  );
+  return {
+    inputs: new Set([...gradients.inputs.keys(), ...update.inputs.keys()]),
+    dropouts: graphs.gradients.dropouts,
+    capacity: options.capacity,
+    run: async (feeds, place) => {
+      const first = await gradients.run(feeds);
+      const vector = (name: string) => first.get(name) as HostTensor<"float32">;
+      const gram = rowsOf(vector("gram"));
+      const weights = combine(options.balancer, gram, vector("balance.counted").data, place);
+      const named = options.tasks.map(({ name }, i): [string, HostTensor] => [
+        `weight.${name}`,
+        scalar(weights[i] * options.balancer.lossWeights[i]),
+      ]);
+      const norms = gram.map((row, i) => Math.sqrt(row[i]));
+      named.push(["balance.norms", hostTensor("float32", [norms.length], Float32Array.from(norms))]);
+      if (number(feeds, "accumulate.retain") === 1) {
+        const kept = [...feeds].map(([name, tensor]): [string, HostTensor] => [
+          stateNames.next(name),
+          tensor,
+        ]);
+        const norm = Math.sqrt(
+          Math.max(
+            0,
+            gram.flat().reduce((total, value) => total + value, 0),
+          ),
+        );
+        return new Map([...kept, ...first, ...named, ["gradientNorm", scalar(norm)]]);
+      }
+      const sums = [...first].flatMap(([name, tensor]): [string, HostTensor][] =>
+        name.startsWith("next/accumulated/") ? [[name.slice("next/".length), tensor]] : [],
+      );
+      const combination = hostTensor("float32", [weights.length], Float32Array.from(weights));
+      const second = await update.run(new Map([...feeds, ...sums, ["combination", combination]]));
+      return new Map([...first, ...second, ...cleared, ...named]);
+    },
+    close: async () => {
+      await gradients.close();
+      await update.close();
+    },
+  };
+}
+
+/** The balancer's weights over the tasks that had a valid target since the last update; 0 for the others. */
+function combine(balancer: CombiningBalancer, gram: Gram, counted: Float32Array, place: StepPlace): number[] {
+  const tasks = gram.flatMap((_, i) => (counted[i] > 0 ? [i] : []));
+  const weights = gram.map(() => 0);
+  if (tasks.length === 0) return weights;
+  const solved = balancer.combine(
+    tasks.map((i) => tasks.map((j) => gram[i][j])),
+    place,
+  );
+  for (const [at, task] of tasks.entries()) weights[task] = solved[at];
+  return weights;
+}
+
+function rowsOf({ data, shape }: HostTensor<"float32">): number[][] {
+  const [rows, columns] = shape;
+  return Array.from({ length: rows }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
+}
+
+function number(tensors: Tensors, name: string): number {
+  return (tensors.get(name) as HostTensor<"float32">).data[0];
+}
+
+function scalar(value: number): HostTensor {
+  return hostTensor("float32", [], Float32Array.of(value));
 }

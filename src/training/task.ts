@@ -19,12 +19,22 @@ export interface TaskLoss {
   readonly items: Readonly<Record<string, Value>>;
 }
 
+/** A task whose inputs stand in a training graph. */
+export interface DeclaredTask {
+  /** 1 for each image that has a valid target, else 0: float [batch]. */
+  readonly images: Value;
+  /** Builds the loss of a model's outputs against the inputs. */
+  loss(outputs: ModelOutputs): TaskLoss;
+}
+
 /** One thing that a model is trained for: its inputs from the data, and its loss. */
 export interface Task {
   readonly name: TaskName;
   /** The task's loss in YOLOv5's scale: whether `--loss-scale yolov5` multiplies it by the batch size. */
   readonly batchScaled: boolean;
+  /** L(0) in theory, before anything is learnt; null where theory has none. */
+  readonly initialLoss: number | null;
   prepare(batch: FrameBatch): PreparedTargets;
-  /** Declares the task's inputs and builds its loss. */
-  build(graph: Graph, outputs: ModelOutputs, shape: { batch: number; capacity: number }): TaskLoss;
+  /** Declares the task's inputs. */
+  declare(graph: Graph, shape: { batch: number; capacity: number }): DeclaredTask;
 }

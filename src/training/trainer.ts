@@ -1,4 +1,3 @@
-import { createBalancer } from "../balancing/index.js";
 import type { TrainConfig } from "../config/index.js";
 import {
   type DataDescription,
@@ -12,7 +11,7 @@ import { createModel, type Model } from "../models/index.js";
 import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
 import { checkLeakage } from "./leakage-gate.js";
 import { RunDirectory } from "./run-directory.js";
-import { declareForTraining } from "./session.js";
+import { checkBalancing, declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
 import {
   type StartingTensors,
@@ -36,7 +35,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   const model = modelOf(resolved, data.description);
   const start = startingTensors(model, resolved);
   // What only the first step would find out otherwise, when there is a run directory already.
-  createBalancer(resolved.balancer, Object.values(resolved.taskWeights));
+  checkBalancing(model, resolved);
   deviceOptions(resolved.device);
   const run = RunDirectory.create(resolved.out, resolved, {
     echoduet: echoduetVersion,

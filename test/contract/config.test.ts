@@ -105,7 +105,7 @@ describe("resolveTrainConfig", () => {
     [{ fraction: 0 }, "fraction"],
     [{ taskWeights: [0, 0] }, "taskWeights"],
     [{ taskWeights: "1,-1" }, "taskWeights.classification"],
-    [{ balancer: "" }, "balancer"],
+    [{ balancer: "magic" }, "balancer"],
   ])("refuses %j", (change, path) => {
     expect(messageOf(() => resolve({ ...minimal, ...change }))).toContain(`train.yaml: ${path}: expected`);
   });

@@ -11,7 +11,7 @@ import { readSafetensors, writeSafetensors } from "../../src/onnx/index.js";
 import { type HostTensor, hostTensor, randomStream } from "../../src/tensor/index.js";
 import { declareForTraining, TrainingSession } from "../../src/training/session.js";
 import { initialTensors, unpack } from "../../src/training/state-layout.js";
-import { stateNames } from "../../src/training/step-graph.js";
+import { stateNames } from "../../src/training/state-names.js";
 
 const script = fileURLToPath(new URL("../../tools/reference/joint_step.py", import.meta.url));
 const python = ["/usr/bin/python3", "python3"].find(
