@@ -16,6 +16,7 @@ const may = {
   runtime: ["errors", "io", "tensor", "graph", "onnx"],
   detection: ["errors", "tensor", "graph", "nn"],
   classification: ["errors", "tensor", "graph", "nn"],
+  interference: ["errors", "tensor", "graph", "autodiff", "classification"],
   models: ["errors", "config", "tensor", "graph", "nn", "detection", "classification"],
   data: ["errors", "config", "io", "tensor", "runtime"],
 };
