@@ -10,6 +10,14 @@ export {
   type Speed,
 } from "./evaluate.js";
 export { type LoggedEvent, readEvents, type TrainingEvent } from "./events.js";
+export {
+  type Interference,
+  type InterferenceMeasure,
+  InterferenceProbe,
+  type InterferenceProbeOptions,
+  probeFrames,
+  SharedGradients,
+} from "./interference-probe.js";
 export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-gate.js";
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
