@@ -1,6 +1,6 @@
 import { concat, maxPool, reshape, transpose, type Value, upsampleNearest } from "../graph/index.js";
 import { defaultAnchorsPx, detectionStrides } from "../detection/index.js";
-import { c3, convBias, convBlock, type Initialiser, type Scope } from "../nn/index.js";
+import { c3, type ConvOptions, convBias, convBlock, type Initialiser, type Scope } from "../nn/index.js";
 import { sizeOf } from "../tensor/index.js";
 
 /** YOLOv5's sizes: what its depth (repeats) and width (channels) are multiplied by. */
@@ -30,18 +30,20 @@ export interface FeaturePyramid {
  */
 export function yolov5Backbone(scope: Scope, images: Value, size: Yolov5Size): FeaturePyramid {
   const { channels, repeats } = scaling(size);
-  const layer = (index: number) => scope.child("model").child(index);
+  const model = scope.child("model");
   const down = (index: number, x: Value, filters: number) =>
-    convBlock(layer(index), x, { filters: channels(filters), kernel: 3, stride: 2 });
+    model.layer(index, (layer) => convBlock(layer, x, { filters: channels(filters), kernel: 3, stride: 2 }));
   const stage = (index: number, x: Value, n: number) =>
-    c3(layer(index), x, { filters: x.shape[1], repeats: repeats(n), shortcut: true });
+    model.layer(index, (layer) => c3(layer, x, { filters: x.shape[1], repeats: repeats(n), shortcut: true }));
 
-  const stem = convBlock(layer(0), images, { filters: channels(64), kernel: 6, stride: 2, pad: 2 });
+  const stem = model.layer(0, (layer) =>
+    convBlock(layer, images, { filters: channels(64), kernel: 6, stride: 2, pad: 2 }),
+  );
   const p2 = stage(2, down(1, stem, 128), 3);
   const p3 = stage(4, down(3, p2, 256), 6);
   const p4 = stage(6, down(5, p3, 512), 9);
   const p5 = stage(8, down(7, p4, 1024), 3);
-  return { p3, p4, p5: spatialPyramidPooling(layer(9), p5) };
+  return { p3, p4, p5: model.layer(9, (layer) => spatialPyramidPooling(layer, p5)) };
 }
 
 /**
@@ -50,17 +52,21 @@ export function yolov5Backbone(scope: Scope, images: Value, size: Yolov5Size): F
  */
 export function yolov5Neck(scope: Scope, features: FeaturePyramid, size: Yolov5Size): FeaturePyramid {
   const { channels, repeats } = scaling(size);
-  const layer = (index: number) => scope.child("model").child(index);
+  const model = scope.child("model");
+  const conv = (index: number, x: Value, options: ConvOptions) =>
+    model.layer(index, (layer) => convBlock(layer, x, { ...options, filters: channels(options.filters) }));
   const stage = (index: number, parts: readonly Value[], filters: number) =>
-    c3(layer(index), concat(parts, 1), { filters: channels(filters), repeats: repeats(3), shortcut: false });
+    model.layer(index, (layer) =>
+      c3(layer, concat(parts, 1), { filters: channels(filters), repeats: repeats(3), shortcut: false }),
+    );
 
-  const top = convBlock(layer(10), features.p5, { filters: channels(512) });
+  const top = conv(10, features.p5, { filters: 512 });
   const middle = stage(13, [upsampleNearest(top, 2), features.p4], 512);
-  const lateral = convBlock(layer(14), middle, { filters: channels(256) });
+  const lateral = conv(14, middle, { filters: 256 });
   const p3 = stage(17, [upsampleNearest(lateral, 2), features.p3], 256);
-  const down3 = convBlock(layer(18), p3, { filters: channels(256), kernel: 3, stride: 2 });
+  const down3 = conv(18, p3, { filters: 256, kernel: 3, stride: 2 });
   const p4 = stage(20, [down3, lateral], 512);
-  const down4 = convBlock(layer(21), p4, { filters: channels(512), kernel: 3, stride: 2 });
+  const down4 = conv(21, p4, { filters: 512, kernel: 3, stride: 2 });
   const p5 = stage(23, [down4, top], 1024);
   return { p3, p4, p5 };
 }

@@ -46,6 +46,8 @@ export interface ScopeSource {
   dropout(spec: DropoutSpec): Value;
   /** Receives the next value of a buffer. */
   updateBuffer(spec: BufferSpec, next: Value): void;
+  /** Is told the output of each of the network's layers, in their order, by full name. */
+  layer?(name: string, output: Value): void;
 }
 
 /** Gives layers their parameters under dotted names (`model.2.cv1.conv.weight`). */
@@ -66,6 +68,13 @@ export class Scope {
   /** A scope whose names begin with `name.`. */
   child(name: string | number): Scope {
     return new Scope(this.source, `${this.prefix}${name}.`);
+  }
+
+  /** A layer that `build` makes in the child scope `name`; whoever asked for layers is told its output. */
+  layer(name: string | number, build: (scope: Scope) => Value): Value {
+    const output = build(this.child(name));
+    this.source.layer?.(`${this.prefix}${name}`, output);
+    return output;
   }
 
   parameter(name: string, shape: Shape, role: ParameterRole, initial: Initialiser): Value {
