@@ -37,7 +37,7 @@ function times(x: Features, matrix: readonly number[][]): Features {
 function rotation(size: number): number[][] {
   const random = randomStream(2, "rotation");
   const matrix = Array.from({ length: size }, (_, i) =>
-    Array.from({ length: size }, (_, j) => (i === j ? 1 : 0)),
+    Array.from({ length: size }, (_, j) => (i === j ? 1 : 0) as number),
   );
   for (let i = 0; i < size; i++) {
     for (let j = i + 1; j < size; j++) {

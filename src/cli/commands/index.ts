@@ -5,6 +5,7 @@ import { convertCommand } from "./convert.js";
 import { demoCommand } from "./demo.js";
 import { exportCommand } from "./export.js";
 import { infoCommand } from "./info.js";
+import { interferenceCommand } from "./interference.js";
 import { predictCommand } from "./predict.js";
 import { repairCommand } from "./repair.js";
 import { simulateCommand } from "./simulate.js";
@@ -22,6 +23,7 @@ export const commands: readonly (() => Command)[] = [
   augmentCommand,
   trainCommand,
   valCommand,
+  interferenceCommand,
   predictCommand,
   exportCommand,
   infoCommand,
