@@ -79,13 +79,15 @@ export function measurePixels(image: DecodedImage): Omit<ImageFacts, "sha256" | 
 /** Colour statistics of every third pixel of every other sampled row. */
 function sampleColours(
   { data }: DecodedImage,
-  { values, width, step, rows }: Luminance,
+  { values, width, step, rows, stride }: Luminance,
 ): Pick<ImageFacts, "meanLuminance" | "colouredShare"> {
   let sum = 0;
   let coloured = 0;
   for (let y = 0; y < rows; y += 2) {
     let from = y * step * width * 3;
-    for (let at = y * width; at < (y + 1) * width; at += 3, from += 9) {
+    for (let at = y * stride; at < y * stride + width; at += 3, from += 9) {
+      // Black has no colour, and there is much of it.
+      if (values[at] === 0) continue;
       sum += values[at];
       const red = data[from];
       const green = data[from + 1];

@@ -47,35 +47,36 @@ export function findTextAreas(picture: Luminance): number[][] {
  * Bounds in pixels of the connected pieces of ink that are as large as a glyph and whole: one that the
  * picture's edge cuts says nothing. The inside of bright areas is left out, since that is tissue.
  */
-function findGlyphs({ values, width, step, rows, thumbnail, columnEdges, rowEdges }: Luminance): Glyph[] {
+function findGlyphs(picture: Luminance): Glyph[] {
+  const { words, width, step, rows, stride, thumbnail, columnEdges, rowEdges } = picture;
   const pieces = new Pieces();
   // Left, right and piece of each run of ink in the row above and in this one.
   let above = new Int32Array(3 * (width + 1));
   let here = new Int32Array(3 * (width + 1));
   let aboveEnd = 0;
   let cellRow = 0;
-  let stretches = inkStretches(thumbnail, 0, columnEdges);
+  const amid = amidBright(thumbnail);
+  let stretches = inkStretches(thumbnail, amid, 0, columnEdges);
   for (let y = 0; y < rows; y++) {
     while (cellRow < THUMBNAIL.height - 1 && y >= rowEdges[2 * cellRow + 1]) {
-      stretches = inkStretches(thumbnail, ++cellRow, columnEdges);
+      stretches = inkStretches(thumbnail, amid, ++cellRow, columnEdges);
     }
     let hereEnd = 0;
     let other = 0;
-    const start = y * width;
+    const start = y * stride;
     for (const [first, last] of stretches) {
       const end = start + last;
-      for (let at = start + first; at < end; at++) {
-        if (values[at] < INK) continue;
+      for (let at = nextInk(words, start + first, end); at < end; at = nextInk(words, at, end)) {
         const left = at - start;
-        while (at < end && values[at] >= INK) at++;
+        at = nextDark(words, at, end);
         const right = at - start;
         while (other < aboveEnd && above[other + 1] < left) other += 3;
         let piece = -1;
         for (let touching = other; touching < aboveEnd && above[touching] <= right; touching += 3) {
           piece = piece < 0 ? pieces.rootOf(above[touching + 2]) : pieces.join(piece, above[touching + 2]);
         }
-        if (piece < 0) piece = pieces.add();
-        pieces.extend(piece, left, right, y);
+        if (piece < 0) piece = pieces.add(left, right, y);
+        else pieces.extend(piece, left, right, y);
         here[hereEnd++] = left;
         here[hereEnd++] = right;
         here[hereEnd++] = piece;
@@ -91,11 +92,52 @@ function findGlyphs({ values, width, step, rows, thumbnail, columnEdges, rowEdge
     .filter(isGlyphSized);
 }
 
+/** Highest bits of the bytes of a word. */
+const EACH_BYTE = 0x80808080 | 0;
+
+/** The highest bit of every byte of a word that is ink: four pixels at once. */
+function inkOf(word: number): number {
+  return (((word & ~EACH_BYTE) + 0x01010101 * (128 - INK)) | word) & EACH_BYTE;
+}
+
+/** First pixel of [at, end) that is ink, else `end`. */
+function nextInk(words: Int32Array, at: number, end: number): number {
+  let word = at >> 2;
+  let found = inkOf(words[word]) & (-1 << (8 * (at & 3)));
+  while (found === 0) {
+    if (4 * ++word >= end) return end;
+    found = inkOf(words[word]);
+  }
+  return Math.min(end, 4 * word + lowestByte(found));
+}
+
+/** First pixel of [at, end) that is not ink, else `end`. */
+function nextDark(words: Int32Array, at: number, end: number): number {
+  let word = at >> 2;
+  let found = ~inkOf(words[word]) & EACH_BYTE & (-1 << (8 * (at & 3)));
+  while (found === 0) {
+    if (4 * ++word >= end) return end;
+    found = ~inkOf(words[word]) & EACH_BYTE;
+  }
+  return Math.min(end, 4 * word + lowestByte(found));
+}
+
+/** Index of the lowest byte of a word that is not 0. */
+function lowestByte(word: number): number {
+  return (31 - Math.clz32(word & -word)) >> 3;
+}
+
 /** Stretches of columns of one row of cells that are neither black nor amid a bright area, by their edges. */
-function inkStretches(thumbnail: Uint8Array, row: number, edges: Int32Array): [number, number][] {
+function inkStretches(
+  thumbnail: Uint8Array,
+  amid: Uint8Array,
+  row: number,
+  edges: Int32Array,
+): [number, number][] {
   const stretches: [number, number][] = [];
   for (let column = 0; column < THUMBNAIL.width; column++) {
-    if (thumbnail[row * THUMBNAIL.width + column] === 0 || isAmidBright(thumbnail, row, column)) continue;
+    const cell = row * THUMBNAIL.width + column;
+    if (thumbnail[cell] === 0 || amid[cell] === 1) continue;
     const last = stretches.at(-1);
     if (last && last[1] >= edges[2 * column]) last[1] = edges[2 * column + 1];
     else stretches.push([edges[2 * column], edges[2 * column + 1]]);
@@ -103,14 +145,20 @@ function inkStretches(thumbnail: Uint8Array, row: number, edges: Int32Array): [n
   return stretches;
 }
 
-/** Whether all cells within two of this one are bright; lines of text are thinner. */
-function isAmidBright(thumbnail: Uint8Array, row: number, column: number): boolean {
-  const { width, height } = THUMBNAIL;
-  if (row < 2 || column < 2 || row >= height - 2 || column >= width - 2) return false;
-  for (let y = row - 2; y <= row + 2; y++) {
-    for (let x = column - 2; x <= column + 2; x++) if (thumbnail[y * width + x] < BRIGHT_CELL) return false;
+/** [48, 54], 1 for each cell of which all cells within two are bright; lines of text are thinner. */
+function amidBright(thumbnail: Uint8Array): Uint8Array {
+  const amid = new Uint8Array(thumbnail.length);
+  // Rows up to this one that end a run of five bright cells at a column; five of them make a square.
+  const tall = new Uint8Array(THUMBNAIL.width);
+  for (let row = 0, cell = 0; row < THUMBNAIL.height; row++) {
+    let run = 0;
+    for (let column = 0; column < THUMBNAIL.width; column++, cell++) {
+      run = thumbnail[cell] < BRIGHT_CELL ? 0 : run + 1;
+      tall[column] = run < 5 ? 0 : tall[column] + 1;
+      if (tall[column] >= 5) amid[cell - 2 * THUMBNAIL.width - 2] = 1;
+    }
   }
-  return true;
+  return amid;
 }
 
 /** Growing pieces of ink, joined where they meet; plain number arrays, since tissue makes thousands. */
@@ -122,12 +170,13 @@ class Pieces {
   readonly #bottom: number[] = [];
   readonly #runs: number[] = [];
 
-  add(): number {
-    this.#left.push(Number.MAX_SAFE_INTEGER);
-    this.#right.push(0);
-    this.#top.push(Number.MAX_SAFE_INTEGER);
-    this.#bottom.push(0);
-    this.#runs.push(0);
+  /** A piece of one run of the sampled row `y`. */
+  add(left: number, right: number, y: number): number {
+    this.#left.push(left);
+    this.#right.push(right);
+    this.#top.push(y);
+    this.#bottom.push(y + 1);
+    this.#runs.push(1);
     return this.#parents.push(this.#parents.length) - 1;
   }
 
@@ -157,7 +206,6 @@ class Pieces {
   extend(root: number, left: number, right: number, y: number): void {
     if (left < this.#left[root]) this.#left[root] = left;
     if (right > this.#right[root]) this.#right[root] = right;
-    if (y < this.#top[root]) this.#top[root] = y;
     this.#bottom[root] = y + 1;
     this.#runs[root]++;
   }
@@ -217,7 +265,8 @@ function glyphGap({ top, bottom }: Bounds): number {
 }
 
 function areNeighbours(a: Bounds, b: Bounds): boolean {
-  const [low, high] = [a.bottom - a.top, b.bottom - b.top].sort((x, y) => x - y);
+  const low = Math.min(a.bottom - a.top, b.bottom - b.top);
+  const high = Math.max(a.bottom - a.top, b.bottom - b.top);
   const overlap = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
   return high <= 2 * low && overlap >= 0.6 * low && b.left >= a.right - 1;
 }
@@ -243,14 +292,14 @@ function boundsOf(row: readonly Bounds[]): Bounds {
 }
 
 /** Whether the strips above and below a line are dark, as they are around text and nowhere in tissue. */
-function standsAlone({ values, width, step, rows }: Luminance, line: Bounds): boolean {
+function standsAlone({ values, stride, step, rows }: Luminance, line: Bounds): boolean {
   const [top, bottom] = [line.top / step, line.bottom / step];
   const margin = Math.max(1, Math.round(0.25 * (bottom - top)));
   const share = (from: number, to: number): number => {
     let ink = 0;
     let total = 0;
     for (let y = Math.max(0, from); y < Math.min(rows, to); y++) {
-      for (let x = line.left; x < line.right; x++, total++) if (values[y * width + x] >= INK) ink++;
+      for (let x = line.left; x < line.right; x++, total++) if (values[y * stride + x] >= INK) ink++;
     }
     return total === 0 ? 0 : ink / total;
   };
