@@ -1,6 +1,7 @@
 import type { Graph, Value } from "../graph/index.js";
 import type { Shape } from "../tensor/index.js";
 import type { Gram } from "./aggregation/index.js";
+import type { AlarmOptions } from "./alarms.js";
 
 /** A task as its balancer knows it. */
 export interface BalancedTask {
@@ -28,6 +29,8 @@ export interface BalancerSettings {
     readonly average: number;
     /** Least weight as a share of the sum of weights; 0: none. */
     readonly floor: number;
+    readonly stuckUpdates: number;
+    readonly unstableUpdates: number;
   };
   readonly cagrad: { readonly c: number };
   readonly dwa: { readonly temperature: number };
@@ -99,6 +102,10 @@ export interface WeightingBalancer {
   readonly feeds: readonly BalancerFeed[];
   /** Weights of the batch's losses, float [tasks]; no gradient flows through them. */
   readonly weights: (context: WeightsContext) => Value;
+  /** What a user should know of these settings before the first step. */
+  readonly warnings?: readonly string[];
+  /** How `watchWeights` watches weights that feed back on themselves. */
+  readonly alarms?: AlarmOptions;
   /** The state after an optimiser step; null where the state never changes. */
   readonly update: ((context: UpdateContext) => BalancerUpdate) | null;
 }

@@ -21,6 +21,9 @@ import { adamState, adamStep } from "./adam-vector.js";
 import type { BalancerSettings, UpdateContext, WeightingBalancer } from "./balancer.js";
 import { createGradNormState } from "./gradnorm-update.js";
 
+/** α from which the paper found training unstable. */
+const unstableAlpha = 3;
+
 /**
  * GradNorm as part of the training step: weights that bring the tasks' gradients at the last shared layer to a
  * common size, larger for tasks that learn slowly. The arithmetic, its source and every deviation are those of
@@ -49,6 +52,11 @@ export function gradnorm(settings: BalancerSettings): WeightingBalancer {
       ...adamState(count),
     ],
     feeds: [],
+    warnings:
+      settings.alpha < unstableAlpha
+        ? []
+        : [`--alpha ${settings.alpha}: GradNorm was found unstable from ${unstableAlpha} on`],
+    alarms: options,
     weights: ({ state }) => state.weights,
     update: (context) => update(context, settings),
   };

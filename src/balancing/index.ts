@@ -19,6 +19,14 @@ export {
   gramOf,
   type Jacobian,
 } from "./aggregation/index.js";
+export {
+  type Alarm,
+  type AlarmOptions,
+  type AlarmState,
+  createAlarmState,
+  type WatchedTask,
+  watchWeights,
+} from "./alarms.js";
 export type {
   BalancedTask,
   Balancer,

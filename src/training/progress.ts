@@ -6,6 +6,12 @@ export interface StepProgress {
   readonly images: number;
   /** Losses of this batch by name, before weighting. */
   readonly losses: Readonly<Record<string, number>>;
+  /** Weights of the task losses. */
+  readonly taskWeights?: Readonly<Record<string, number>>;
+  /** What the balancer measured, by quantity and task. */
+  readonly balance?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** The latest cosine between the tasks' gradients, and the step at which it was measured; null before any. */
+  readonly conflict?: { readonly cosine: number | null; readonly step: number } | null;
 }
 
 /** What a finished epoch shows. */

@@ -91,6 +91,10 @@ export class TrainingSession {
     );
   }
 
+  get balancer(): Balancer {
+    return this.#balancer;
+  }
+
   get counters(): SessionCounters {
     return this.#counters;
   }
@@ -155,6 +159,15 @@ export class TrainingSession {
       ]),
       ...unpack(this.layout.buffers, vector(stateNames.averageBuffers)),
     ]);
+  }
+
+  /** The parameters by name as they are trained, not averaged. */
+  parameters(): Map<string, HostTensor<"float32">> {
+    return new Map(
+      this.layout.parameters.flatMap((group) => [
+        ...unpack(group, this.#state.get(stateNames.parameters(group.name)) as HostTensor),
+      ]),
+    );
   }
 
   /** Everything that `restore` needs, by name. */

@@ -11,13 +11,17 @@ import {
   sampledOrder,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
+import { nothingShared } from "../interference/index.js";
 import type { Model } from "../models/index.js";
 import type { HostTensor } from "../tensor/index.js";
+import { alarmStateSchema, BalanceWatch } from "./balance-watch.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { evaluate, fitnessOf, headlineMetrics } from "./evaluate.js";
+import type { InterferenceProbe } from "./interference-probe.js";
 import { describeMark, type LeakageMark } from "./leakage-gate.js";
+import { openProbe } from "./open-probe.js";
 import { Predictor } from "./predictor.js";
-import { type ProgressListener, silentProgress } from "./progress.js";
+import { type ProgressListener, type StepProgress, silentProgress } from "./progress.js";
 import type { RunDirectory } from "./run-directory.js";
 import { type StepReport, TrainingSession } from "./session.js";
 import { echoduetVersion } from "./versions.js";
@@ -83,8 +87,13 @@ const trainerStateSchema = z.strictObject({
   /** Sums over the epoch's images so far, for its mean losses. */
   lossSums: z.record(z.string(), z.number()),
   images: count,
+  /** What the watch over the balancer's weights remembers. */
+  alarms: alarmStateSchema.nullable().default(null),
 });
-type TrainerState = Omit<z.output<typeof trainerStateSchema>, "updates" | "updatedAt" | "capacity">;
+type TrainerState = Omit<
+  z.output<typeof trainerStateSchema>,
+  "updates" | "updatedAt" | "capacity" | "alarms"
+>;
 
 /** One process's part of a training: from the latest checkpoint to the end, or to an interruption. */
 export class TrainingLoop {
@@ -95,6 +104,10 @@ export class TrainingLoop {
   readonly #stepsPerEpoch: number;
   readonly #progress: ProgressListener;
   readonly #patients: readonly string[];
+  readonly #watch: BalanceWatch;
+  #probe: InterferenceProbe | null = null;
+  /** The latest measurement of the probe. */
+  #conflict: StepProgress["conflict"] = null;
   #state: TrainerState = { bestFitness: null, bestEpoch: null, lossSums: {}, images: 0 };
   #metrics: Record<string, number | null> = {};
   /** Epochs completed. */
@@ -108,6 +121,7 @@ export class TrainingLoop {
     this.#patients = patientsOf(data.train);
     this.#stepsPerEpoch = Math.ceil(data.train.length / config.batch);
     this.#session = new TrainingSession(model, config, start.tensors, this.#stepsPerEpoch);
+    this.#watch = new BalanceWatch(this.#session.balancer);
     const loading = { cacheBytes: config.cacheBytes / 2, workers: config.workers };
     this.#trainLoader = new FrameLoader(data.train, config.size, loading);
     this.#valLoader = new FrameLoader(data.val, config.size, loading);
@@ -116,7 +130,8 @@ export class TrainingLoop {
 
   async run(): Promise<TrainResult> {
     const { run, data, model, start, checkpoint } = this.#training;
-    const { step } = this.#session.counters;
+    const { balancer, counters } = this.#session;
+    const { step } = counters;
     run.event({ type: "start", epoch: this.#epoch, step, resumed: checkpoint !== null, model: model.name });
     if (start.note !== null) {
       run.event({ type: "note", epoch: this.#epoch, step, message: start.note });
@@ -125,11 +140,13 @@ export class TrainingLoop {
     const warnings = [
       ...data.leakage.map((mark) => `leakage: ${describeMark(mark)}`),
       ...augmentWarnings(run.config.augment),
+      ...(balancer.kind === "weighting" ? (balancer.warnings ?? []) : []),
     ];
     for (const message of warnings) {
       run.event({ type: "note", epoch: this.#epoch, step, message });
       this.#progress.onMessage(message);
     }
+    await this.#startProbe();
     let reason: TrainResult["reason"] = "completed";
     while (this.#epoch < run.config.epochs) {
       if (this.#stoppedEarly()) {
@@ -152,7 +169,12 @@ export class TrainingLoop {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#session.close(), this.#trainLoader.close(), this.#valLoader.close()]);
+    await Promise.all([
+      this.#session.close(),
+      this.#probe?.close(),
+      this.#trainLoader.close(),
+      this.#valLoader.close(),
+    ]);
   }
 
   #stoppedEarly(): boolean {
@@ -197,7 +219,10 @@ export class TrainingLoop {
     this.#state.images += images;
     const total = this.#session.counters.step;
     run.event({ type: "step", epoch, step: total, images, ...report });
-    this.#progress.onStep({ step, images, losses: report.losses });
+    this.#raiseAlarms(epoch, report);
+    if (total % run.config.probe.every === 0) await this.#measureInterference(epoch, report.taskWeights);
+    const { losses, taskWeights, balance } = report;
+    this.#progress.onStep({ step, images, losses, taskWeights, balance, conflict: this.#conflict });
     if (options.signal?.aborted) {
       this.#save("interrupted");
       throw new DOMException(`interrupted at step ${total}; resume with --resume ${run.path}`, "AbortError");
@@ -206,6 +231,37 @@ export class TrainingLoop {
     if (every > 0 && total % every === 0) this.#save("steps");
     // Messages of the loader's threads and signals are handled between steps.
     await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #raiseAlarms(epoch: number, report: StepReport): void {
+    const { step } = this.#session.counters;
+    for (const alarm of this.#watch.after(report)) {
+      this.#training.run.event({ type: "alarm", epoch, step, ...alarm });
+      this.#progress.onMessage(`${alarm.alarm}: ${alarm.message}`);
+    }
+  }
+
+  /** Opens the interference probe where one is asked for, and measures before the first step. */
+  async #startProbe(): Promise<void> {
+    const { run, data, model } = this.#training;
+    const { config } = run;
+    if (config.probe.every === 0) return;
+    const probe = await openProbe(model, config, data.train);
+    if (probe.layers.length === 0) {
+      await probe.close();
+      this.#progress.onMessage(`interference: ${nothingShared}; nothing is measured`);
+      return;
+    }
+    this.#probe = probe;
+    if (this.#session.counters.step === 0) await this.#measureInterference(0, config.taskWeights);
+  }
+
+  async #measureInterference(epoch: number, taskWeights: Readonly<Record<string, number>>): Promise<void> {
+    if (this.#probe === null) return;
+    const { step } = this.#session.counters;
+    const measured = await this.#probe.measure(this.#session.parameters(), taskWeights);
+    this.#training.run.event({ type: "interference", epoch, step, ...measured });
+    this.#conflict = { cosine: measured.overall.cosine, step };
   }
 
   /** One step of the session; what makes it diverge is on record before the run stops. */
@@ -326,18 +382,19 @@ export class TrainingLoop {
         patients: [...this.#patients],
       },
       metrics: this.#metrics,
-      state: { ...this.#state, updates, updatedAt, capacity },
+      state: { ...this.#state, updates, updatedAt, capacity, alarms: this.#watch.state },
     });
     run.event({ type: "checkpoint", epoch: this.#epoch, step, file: run.file(which), reason });
   }
 
   #restore({ tensors, metadata }: Checkpoint): void {
-    const { updates, updatedAt, capacity, ...own } = parseWith(
+    const { updates, updatedAt, capacity, alarms, ...own } = parseWith(
       trainerStateSchema,
       metadata.state,
       "checkpoint state",
     );
     this.#state = own;
+    if (alarms) this.#watch.restore(alarms);
     this.#metrics = { ...metadata.metrics };
     this.#epoch = metadata.epoch;
     const state = new Map(
