@@ -1,3 +1,4 @@
+import { counted } from "../data/audit/words.js";
 import type {
   AuditReport,
   AuditSummary,
@@ -16,7 +17,7 @@ export function formatAudit({ summary, findings, viewOrders }: AuditReport): str
   const orders = viewOrders.map(({ views, violations }) => `[${views.join(", ")}] ${violations}`);
   const blocks = [
     [
-      `${summary.data}: ${summary.frames} frames, ${patients.length} patients, ${clips.length} clips`,
+      `${summary.data}: ${counted(summary.frames, "frames")}, ${counted(patients.length, "patients")}, ${counted(clips.length, "clips")}`,
       ...splitLines(summary),
     ],
     pairLines(summary),
@@ -96,7 +97,7 @@ function imageLines({ measured, unreadable, sizes, nearDuplicates, text }: Image
     nearDuplicates.threshold === null ? "" : `, compared up to ${nearDuplicates.threshold} bits apart`;
   return [
     `images: ${measured}${unreadable > 0 ? `, ${unreadable} unreadable` : ""}: ${shown.join(", ")}`,
-    `duplicates: ${exact} identical and ${near} near pairs${compared}; burnt-in text in ${text.length} images`,
+    `duplicates: ${exact} identical and ${counted(near, "near pairs")}${compared}; burnt-in text in ${counted(text.length, "images")}`,
   ];
 }
 
@@ -106,7 +107,7 @@ function findingLines({ code, severity, count, unit, details, remedy }: Finding)
   });
   const more = details.length - places.length;
   return [
-    `${severity} ${code}: ${count} ${unit}`,
+    `${severity} ${code}: ${counted(count, unit)}`,
     ...places,
     ...(more > 0 ? [`  and ${more} more (--json)`] : []),
     `  remedy: ${remedy}`,
@@ -115,7 +116,7 @@ function findingLines({ code, severity, count, unit, details, remedy }: Finding)
 
 function countOf(findings: readonly Finding[], severity: Finding["severity"]): string {
   const count = findings.filter((finding) => finding.severity === severity).length;
-  return `${count} ${severity}${count === 1 ? "" : "s"}`;
+  return counted(count, `${severity}s`);
 }
 
 function row(name: string, cells: readonly (string | number)[]): string {

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AuditReport, auditData, type FindingCode, scanData } from "../../src/data/audit/index.js";
 import { checks } from "../../src/data/audit/checks/index.js";
+import { counted } from "../../src/data/audit/words.js";
 import { echoRules, rulesOf } from "../../src/data/audit/rules.js";
 import { findBetterOrder, rankViewOrders } from "../../src/data/audit/view-order.js";
 import { loadDataDescription } from "../../src/data/index.js";
@@ -250,6 +251,34 @@ describe("auditData", () => {
     const { report } = await audit();
     expect(formatAudit(report)).not.toContain("\u001b");
     expect(formatAudit(report)).toContain("p1v2\\u001b[31mf1.jpg: no label file");
+  });
+});
+
+describe("counts in words", () => {
+  it("have their unit in the singular where there is one", async () => {
+    write("data.yaml", yaml);
+    frame("train/p1v1f1", null);
+    const text = formatAudit(await auditData(join(data, "data.yaml"), { images: false }));
+    expect(text).toContain("data.yaml: 1 frame, 1 patient, 1 clip\n");
+    expect(text).toContain("label.missing: 1 frame\n");
+    expect(counted(2, "frames")).toBe("2 frames");
+    expect(counted(0, "clips")).toBe("0 clips");
+  });
+
+  it("have a singular for the unit of every check", () => {
+    const units = [...new Set(Object.values(checks).map(({ unit }) => counted(1, unit)))].sort();
+    expect(units).toEqual([
+      "1 class or view",
+      "1 clip",
+      "1 frame",
+      "1 group of images",
+      "1 label file",
+      "1 order",
+      "1 pair of images",
+      "1 pair of splits",
+      "1 pattern",
+      "1 split",
+    ]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { counted } from "../words.js";
 import {
   type Check,
   foundFiles,
@@ -95,7 +96,7 @@ export const viewOrderUndeclared: Check = {
 };
 
 function frames({ violations }: ViewOrder): string {
-  return `${violations} frame${violations === 1 ? "" : "s"}`;
+  return counted(violations, "frames");
 }
 
 /** A declared order that another order suits significantly better. */

@@ -1,4 +1,5 @@
 import type { Audit } from "../audit.js";
+import { counted } from "../words.js";
 import type { AuditSummary, Finding, MixedClip, Quantiles } from "../types.js";
 import {
   boxCentres,
@@ -92,7 +93,7 @@ function finding({ code, severity, count, unit, remedy, details }: Finding): str
       : `<details><summary>${details.length} places</summary><ul>${places.join("\n")}${rest}</ul></details>`;
   return (
     `<div class="finding ${severity}"><h3><span class="severity">${severity}</span> <code>${escapeHtml(code)}</code> ` +
-    `${count} ${escapeHtml(unit)}</h3><p>${escapeHtml(upperFirst(remedy))}.</p>${places.length === 0 ? "" : list}</div>`
+    `${escapeHtml(counted(count, unit))}</h3><p>${escapeHtml(upperFirst(remedy))}.</p>${places.length === 0 ? "" : list}</div>`
   );
 }
 
@@ -139,7 +140,8 @@ function leakage({ leakage }: AuditSummary): string {
 
 function patients(summary: AuditSummary): string {
   const { svg, left } = patientBars(summary);
-  const rest = left > 0 ? ` ${left} patients with fewer frames are left out.` : "";
+  const rest =
+    left > 0 ? ` ${counted(left, "patients")} with fewer frames ${left === 1 ? "is" : "are"} left out.` : "";
   return figure(
     svg,
     `Frames of each patient; a bar of several colours is a patient in several splits.${rest}`,
