@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -75,10 +75,68 @@ describe("simulate, the command", () => {
 
   it("tells in words what it wrote", async () => {
     const text = await run("--out", join(folder, "words"), ...small);
-    expect(text).toMatch(/^wrote 6 frames in .*words\ntrain: 2 frames of 1 patients\n/);
+    expect(text).toMatch(/^wrote 6 frames in .*words\ntrain: 2 frames of 1 patient\n/);
     expect(text).toMatch(/^findings to expect, by files: /m);
     const summary = await simulate({ out: join(folder, "machine"), patients: 1, seed: 0, size: "machine" });
     expect(formatSimulation({ ...summary, reused: true })).toMatch(/^already there: 24 frames/);
+  });
+
+  it("names in errors the options as they are typed", async () => {
+    const out = join(folder, "refused");
+    const wrong: [string, string, RegExp][] = [
+      [
+        "--fault",
+        "view-noise=1.5",
+        /^simulate: --fault view-noise expects a share below 1 or a whole number, got 1.5/,
+      ],
+      ["--fault", "near-duplicates=9999", /^simulate: --fault near-duplicates expects at most/],
+      ["--frames", "10000", /^simulate: --frames expects/],
+      ["--clips", "100", /^simulate: --clips expects/],
+      ["--size", "10x80", /^simulate: --size expects/],
+      ["--views", "A5C=1", /^simulate: --views expects/],
+      ["--classes", "XX=1", /^simulate: --classes expects/],
+      ["--splits", "0.5,0.5,0.5", /^simulate: --splits expects/],
+    ];
+    for (const [option, value, message] of wrong) {
+      await expect(run("--out", out, option, value)).rejects.toThrow(message);
+    }
+  });
+
+  it("leaves out a split with a share of 0", async () => {
+    const out = join(folder, "two");
+    await run(
+      "--out",
+      out,
+      "--patients",
+      "2",
+      "--clips",
+      "1",
+      "--frames",
+      "1",
+      "--size",
+      "96x72",
+      "--splits",
+      "0.5,0.5,0",
+    );
+    expect(readdirSync(out).sort()).toEqual([
+      "data.yaml",
+      "simulation.json",
+      "train",
+      "truth.json",
+      "truth.jsonl",
+      "valid",
+    ]);
+    const yaml = readFileSync(join(out, "data.yaml"), "utf8");
+    expect(yaml).toContain("train: train/images\nval: valid/images\nnames:");
+    const again = {
+      out,
+      patients: 2,
+      clipsPerPatient: 1,
+      framesPerClip: 1,
+      seed: 0,
+      size: { width: 96, height: 72 },
+    };
+    expect((await simulate({ ...again, splits: { train: 0.5, valid: 0.5, test: 0 } })).reused).toBe(true);
   });
 
   it("lists every fault in its help", () => {

@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { EchoDuetError } from "../../errors.js";
 import { toNumber } from "../../config/index.js";
+import { counted } from "../../data/audit/words.js";
 import {
   FAULT_KINDS,
   type FaultKind,
@@ -67,8 +69,30 @@ async function run(options: SimulateCommandOptions): Promise<void> {
     viewShares: options.views,
     classShares: options.classes,
     faults: options.fault,
+  }).catch((error: unknown) => {
+    throw asTyped(error);
   });
   process.stdout.write(`${options.json ? JSON.stringify(summary, null, 2) : formatSimulation(summary)}\n`);
+}
+
+/** The options by their names in the simulator, where those differ. */
+const typedNames: Readonly<Record<string, string>> = {
+  framesPerClip: "frames",
+  clipsPerPatient: "clips",
+  "size.width": "size",
+  "size.height": "size",
+  viewShares: "views",
+  classShares: "classes",
+};
+
+/** An error of the simulator's options that names the option as it is typed: `--fault view-noise`. */
+function asTyped(error: unknown): unknown {
+  if (!(error instanceof EchoDuetError) || error.code !== "config") return error;
+  const message = error.message.replace(/^simulate: (\S+) expects/, (_, name: string) => {
+    const fault = faultNames.find((kind) => name === kind || name === `faults.${kind}`);
+    return `simulate: --${fault === undefined ? (typedNames[name] ?? name) : `fault ${flagOf(fault)}`} expects`;
+  });
+  return new EchoDuetError(error.code, message, { cause: error });
 }
 
 function onProgress(done: number, total: number): void {
@@ -91,9 +115,10 @@ export function formatSimulation({
       .join(", ");
   const planted = Object.keys(faults).length === 0 ? "none" : counts(faults);
   return [
-    `${reused ? "already there:" : "wrote"} ${images} frames in ${out}`,
+    `${reused ? "already there:" : "wrote"} ${counted(images, "frames")} in ${out}`,
     ...Object.entries(splits).map(
-      ([name, split]) => `${name}: ${split.images} frames of ${split.patients.length} patients`,
+      ([name, split]) =>
+        `${name}: ${counted(split.images, "frames")} of ${counted(split.patients.length, "patients")}`,
     ),
     `views: ${counts(views)}`,
     `valves: ${counts(valves)}`,

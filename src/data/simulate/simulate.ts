@@ -8,7 +8,13 @@ import { type Entry, patientName, planEntries } from "./entries.js";
 import { existingSimulation, RECORD, recordText, type SimulationCounts, writeWhole } from "./folder.js";
 import { labelText, shareBox } from "./label-text.js";
 import { type NoiseBank, noiseBank } from "./noise.js";
-import { type ResolvedSimulation, resolveOptions, type SimulationOptions, SPLITS } from "./options.js";
+import {
+  type ResolvedSimulation,
+  resolveOptions,
+  type SimulationOptions,
+  type Split,
+  SPLITS,
+} from "./options.js";
 import { burnText } from "./overlay.js";
 import { type Planted, plantFaults } from "./planting.js";
 import { type RenderedFrame, renderFrame } from "./render.js";
@@ -58,7 +64,12 @@ async function writeAll(
   options: ResolvedSimulation,
   onProgress: SimulationOptions["onProgress"],
 ): Promise<SimulationCounts> {
-  for (const split of SPLITS) {
+  const splits = SPLITS.filter(
+    (split) =>
+      options.splits[split] > 0 ||
+      [...planted.entries, ...planted.orphans].some((entry) => entry.split === split),
+  );
+  for (const split of splits) {
     await mkdir(join(folder, split, "images"), { recursive: true });
     await mkdir(join(folder, split, "labels"), { recursive: true });
   }
@@ -71,7 +82,7 @@ async function writeAll(
   const counts = summarise(planted, faults);
   await writeFile(join(folder, "truth.json"), faultsText(faults));
   await writeFile(join(folder, "truth.jsonl"), truths.map((truth) => `${JSON.stringify(truth)}\n`).join(""));
-  await writeFile(join(folder, "data.yaml"), DATA_YAML);
+  await writeFile(join(folder, "data.yaml"), dataYaml(splits));
   await writeFile(join(folder, RECORD), recordText(options, counts));
   return counts;
 }
@@ -222,15 +233,15 @@ function faultsText(faults: readonly TrueFault[]): string {
   return `{\n  "faults": [${lines}${faults.length > 0 ? "\n  " : ""}]\n}\n`;
 }
 
-const DATA_YAML = `# Simulated colour-Doppler frames with one valve-regurgitation box each, and the view of each frame.
+function dataYaml(splits: readonly Split[]): string {
+  const lines = splits.map((split) => `${split === "valid" ? "val" : split}: ${split}/images\n`);
+  return `# Simulated colour-Doppler frames with one valve-regurgitation box each, and the view of each frame.
 # File names are pPPvVVfFFFF: patient, video (clip) within the patient, frame.
 path: .
-train: train/images
-val: valid/images
-test: test/images
-names: [${VALVES.join(", ")}]
+${lines.join("")}names: [${VALVES.join(", ")}]
 views: [${VIEWS.join(", ")}]
 groups:
   patient: '^(p\\d+)'
   video: '^(p\\d+v\\d+)'
 `;
+}
