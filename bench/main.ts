@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import { formatBalance, measureBalance } from "./balance.js";
 import { formatReport } from "./format.js";
 import { measure } from "./rounds.js";
 import { profile, serve, type StepOptions } from "./step.js";
@@ -22,7 +23,23 @@ program
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatReport(report)}\n`);
   });
 
-// What the command above starts as processes of their own.
+program
+  .command("balance")
+  .description("what each balancer, and the interference probe, adds to a training step with static weights")
+  .option("--model <name>", "model by name", "joint-yolov5n")
+  .option("--size <pixels>", "side of the square images, a multiple of 32", integer, 320)
+  .option("--batch <images>", "batch size", integer, 8)
+  .option("--threads <count>", "threads", integer, 2)
+  .option("--pairs <count>", "pairs of steps, one with static weights and one without", integer, 30)
+  .option("--balancers <list>", "balancers by name; all by default", (text: string) => text.split(","))
+  .option("--json", "print JSON alone")
+  .action(async ({ json, ...options }) => {
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const report = await measureBalance(options, say);
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatBalance(report)}\n`);
+  });
+
+// What the step command starts as processes of their own.
 program
   .command("serve", { hidden: true })
   .argument("<step>")

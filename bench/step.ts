@@ -1,10 +1,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveTrainConfig } from "../src/config/index.js";
+import { resolveTrainConfig, type TrainConfig, type TrainConfigInput } from "../src/config/index.js";
 import type { FrameBatch, FrameRecord } from "../src/data/index.js";
 import { Graph } from "../src/graph/index.js";
-import { createModel, trainingStepFlops } from "../src/models/index.js";
+import { createModel, type Model, trainingStepFlops } from "../src/models/index.js";
 import { Program } from "../src/runtime/index.js";
 import { hostTensor, randomStream } from "../src/tensor/index.js";
 import { declareForTraining, TrainingSession } from "../src/training/session.js";
@@ -77,20 +77,29 @@ export async function profile(options: StepOptions, steps: number): Promise<Step
   }
 }
 
-/** A session with its program compiled by a first step. */
-async function prepare(
-  { model: name, size, batch: images, threads }: StepOptions,
-  profilePrefix?: string,
-): Promise<{ session: TrainingSession; batch: FrameBatch; ready: StepReady }> {
+/** A session of synthetic classes and views, new. */
+export function openSession(
+  { model: name, size, batch, threads }: StepOptions,
+  changes: Partial<TrainConfigInput> = {},
+): { session: TrainingSession; model: Model; config: TrainConfig } {
   const config = resolveTrainConfig(
-    { data: "synthetic", model: name, batch: images, size, threads, nominalBatch: 0, lr0: 0.001 },
+    { data: "synthetic", model: name, batch, size, threads, nominalBatch: 0, lr0: 0.001, ...changes },
     "bench",
   );
   const model = createModel(name, { classes, views });
   const { parameters, buffers } = declareForTraining(model);
-  const compiled = observeCompilation(profilePrefix);
   const session = new TrainingSession(model, config, initialTensors(parameters, buffers, 0), 1000);
-  const batch = syntheticBatch(images, size);
+  return { session, model, config };
+}
+
+/** A session with its program compiled by a first step. */
+async function prepare(
+  options: StepOptions,
+  profilePrefix?: string,
+): Promise<{ session: TrainingSession; batch: FrameBatch; ready: StepReady }> {
+  const compiled = observeCompilation(profilePrefix);
+  const { session } = openSession(options);
+  const batch = syntheticBatch(options.batch, options.size);
   await session.step(batch);
   const { graph, seconds } = compiled();
   return {
@@ -100,7 +109,7 @@ async function prepare(
       flops: trainingStepFlops(graph),
       parameters: session.layout.parameters.reduce((sum, group) => sum + group.size, 0),
       compileSeconds: seconds,
-      handover: await measureHandover(session, threads),
+      handover: await measureHandover(session, options.threads),
     },
   };
 }
@@ -146,7 +155,7 @@ function observeCompilation(profilePrefix?: string): () => { graph: Graph; secon
  * Random pixels, boxes and views in the shape of a batch: an input for measuring speed, from which nothing
  * about accuracy follows.
  */
-function syntheticBatch(images: number, size: number): FrameBatch {
+export function syntheticBatch(images: number, size: number): FrameBatch {
   const random = randomStream(0, "bench");
   const pixels = Uint8Array.from({ length: images * 3 * size * size }, () => random.integer(256));
   const rows = Array.from({ length: images * boxesPerImage }, (_, row) => [
