@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { auditCommand } from "./audit.js";
 import { augmentCommand } from "./augment.js";
 import { convertCommand } from "./convert.js";
+import { curvesCommand } from "./curves.js";
 import { demoCommand } from "./demo.js";
 import { exportCommand } from "./export.js";
 import { infoCommand } from "./info.js";
@@ -22,6 +23,7 @@ export const commands: readonly (() => Command)[] = [
   simulateCommand,
   augmentCommand,
   trainCommand,
+  curvesCommand,
   valCommand,
   interferenceCommand,
   predictCommand,

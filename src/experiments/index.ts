@@ -1,0 +1,2 @@
+/** Experiments: what runs did, drawn. */
+export * from "./curves/index.js";
