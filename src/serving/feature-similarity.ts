@@ -33,7 +33,8 @@ export interface FeatureSimilarityOptions {
   readonly seed: number;
   readonly device: DeviceName;
   readonly threads: number;
-  readonly onProgress?: (images: number, total: number) => void;
+  /** Told of images whose features are taken, then of layers compared. */
+  readonly onProgress?: (done: number, total: number, unit: "images" | "layers") => void;
 }
 
 /** The models by what they are trained for. */
@@ -114,7 +115,7 @@ export async function compareFeatures(options: FeatureSimilarityOptions): Promis
   let done = 0;
   const onImages = (count: number) => {
     done += count;
-    options.onProgress?.(done, total);
+    options.onProgress?.(done, total, "images");
   };
   const layers = commonLayers(
     all.map(({ model, weights }) => featureGraph(model, weights.tensors, size).used),
@@ -152,7 +153,11 @@ export async function compareFeatures(options: FeatureSimilarityOptions): Promis
     },
     names: description.names,
     views: description.views,
-    layers: layers.map((name) => compareLayer(name, extracted, labels)),
+    layers: layers.map((name, i) => {
+      const compared = compareLayer(name, extracted, labels);
+      options.onProgress?.(i + 1, layers.length, "layers");
+      return compared;
+    }),
   };
 }
 

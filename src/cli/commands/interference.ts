@@ -75,21 +75,19 @@ async function run(
       ...options,
       batch: options.batch ?? 16,
       ...{ joint, detect, classify },
-      onProgress: progress("images"),
+      onProgress,
     });
     print(report, () => formatFeatures(report));
   } else {
     const report = await measureInterference({
       ...options,
       weights: runs[0],
-      onProgress: progress("batches"),
+      onProgress: (done, total) => onProgress(done, total, "batches"),
     });
     print(report, () => formatInterference(report));
   }
 }
 
-function progress(unit: string): (done: number, total: number) => void {
-  return (done, total) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r${done}/${total} ${unit}${done === total ? "\n" : ""}`);
-  };
+function onProgress(done: number, total: number, unit: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${done}/${total} ${unit}${done === total ? "\n" : ""}`);
 }
