@@ -1,9 +1,12 @@
 import cliProgress from "cli-progress";
 import type { EpochSummary, ProgressListener, StepProgress } from "../training/progress.js";
+import { formatValues, LiveLine } from "./live-line.js";
 
 /** Where progress is shown: standard error, so that standard output stays free for JSON. */
 export interface ProgressStream extends NodeJS.WritableStream {
   readonly isTTY?: boolean;
+  /** Width of the terminal in characters. */
+  readonly columns?: number;
 }
 
 /** Weight of the newest step in the averaged rate. */
@@ -11,11 +14,13 @@ const smoothing = 0.1;
 
 /**
  * Shows training on a terminal as one bar an epoch, with losses, images a second and the time left of the
- * whole training, and anywhere else as one line an epoch.
+ * whole training, and below it the tasks' weights and conflict; anywhere else as one line an epoch.
  */
 export class ProgressBar implements ProgressListener {
-  private bar: cliProgress.SingleBar | undefined;
+  private lines: Lines | undefined;
+  private epoch = { name: "", steps: 0 };
   private readonly rate = new StepRate();
+  private readonly live = new LiveLine();
   private stepsLeft = 0;
 
   constructor(
@@ -25,28 +30,22 @@ export class ProgressBar implements ProgressListener {
 
   onEpochStart(epoch: number, epochs: number, steps: number): void {
     this.rate.start(this.now());
+    this.live.startEpoch();
     this.stepsLeft = (epochs - epoch + 1) * steps;
-    if (!this.stream.isTTY) return;
+    this.epoch = { name: `${epoch}/${epochs}`, steps };
     this.stop();
-    this.bar = new cliProgress.SingleBar({
-      stream: this.stream,
-      format: "epoch {epoch} [{bar}] {value}/{total} | {rate} img/s | ETA {left} | {losses}",
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      // The program handles SIGINT itself: it saves, and then stops the bar.
-      gracefulExit: false,
-    });
-    this.bar.start(steps, 0, { epoch: `${epoch}/${epochs}`, rate: "-", left: "-", losses: "" });
+    this.show(0, { rate: "-", left: "-", losses: "" });
   }
 
-  onStep({ step, images, losses }: StepProgress): void {
+  onStep(progress: StepProgress): void {
+    const { step, images, losses } = progress;
     this.rate.add(this.now(), images);
+    this.live.add(progress);
     this.stepsLeft--;
-    this.bar?.update(step, {
+    this.show(step, {
       rate: this.rate.imagesPerSecond.toFixed(1),
       left: formatDuration(this.stepsLeft * this.rate.secondsPerStep),
-      losses: formatValues(losses),
+      losses: formatValues(tasksFirst(losses)),
     });
   }
 
@@ -54,20 +53,57 @@ export class ProgressBar implements ProgressListener {
     this.stop();
     const left =
       this.stepsLeft > 0 ? `, ETA ${formatDuration(this.stepsLeft * this.rate.secondsPerStep)}` : "";
-    this.stream.write(`${formatSummary(summary)}${left}\n`);
+    this.stream.write(`${formatSummary(summary, this.live.summary())}${left}\n`);
   }
 
   onMessage(text: string): void {
     // The bar draws itself anew below the message at its next step.
-    if (this.bar) this.stream.write("\r\u001B[K");
+    this.stop();
     this.stream.write(`${text}\n`);
   }
 
   /** Takes the bar off the terminal and shows the cursor again; for the end of a training, good or bad. */
   stop(): void {
-    this.bar?.stop();
-    this.bar = undefined;
+    this.lines?.all.stop();
+    this.lines = undefined;
   }
+
+  private show(step: number, payload: object): void {
+    if (!this.stream.isTTY) return;
+    this.lines ??= this.open();
+    this.lines.bar.update(step, payload);
+    // The last column stays free: some terminals wrap as soon as it is written.
+    this.lines.below.update({ text: this.live.text((this.stream.columns ?? 80) - 1) });
+    this.lines.all.update();
+  }
+
+  private open(): Lines {
+    const all = new cliProgress.MultiBar({
+      stream: this.stream,
+      barsize: 24,
+      hideCursor: true,
+      clearOnComplete: true,
+      // The program handles SIGINT itself: it saves, and then stops the bar.
+      gracefulExit: false,
+      format: "epoch {epoch} [{bar}] {value}/{total} | {rate} img/s | ETA {left} | {losses}",
+    });
+    const bar = all.create(this.epoch.steps, 0, { epoch: this.epoch.name, rate: "-", left: "-", losses: "" });
+    return { all, bar, below: all.create(1, 0, { text: "" }, { format: "{text}" }) };
+  }
+}
+
+/** The bar and the line below it. */
+interface Lines {
+  readonly all: cliProgress.MultiBar;
+  readonly bar: cliProgress.SingleBar;
+  readonly below: cliProgress.SingleBar;
+}
+
+/** The losses of tasks before their items, which a narrow terminal cuts off. */
+function tasksFirst(losses: Readonly<Record<string, number>>): Record<string, number> {
+  const entries = Object.entries(losses);
+  const isItem = ([name]: readonly [string, number]) => name.includes(".");
+  return Object.fromEntries([...entries.filter((entry) => !isItem(entry)), ...entries.filter(isItem)]);
 }
 
 /** Exponential averages of the time and the images of a step. */
@@ -110,21 +146,16 @@ export function formatDuration(seconds: number): string {
   return minutes < 60 ? `${minutes}:${tail}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${tail}`;
 }
 
-/** One line of a finished epoch. */
-export function formatSummary(summary: EpochSummary): string {
+/** One line of a finished epoch; `balance` is what there is to say of the tasks' weights and conflict. */
+export function formatSummary(summary: EpochSummary, balance = ""): string {
   const parts = [
     `epoch ${summary.epoch}/${summary.epochs}`,
     formatValues(summary.losses),
     formatValues(summary.metrics),
+    balance,
     `${summary.imagesPerSecond.toFixed(1)} img/s`,
     `${formatDuration(summary.seconds)} (loader ${summary.loaderWaitSeconds.toFixed(1)} s)`,
     `${Math.round(summary.memoryBytes / 2 ** 20)} MB`,
   ];
   return `${parts.filter((part) => part !== "").join(" | ")}${summary.best ? " | best" : ""}`;
-}
-
-function formatValues(values: Readonly<Record<string, number | null>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `${name} ${value === null ? "-" : Number(value.toPrecision(4))}`)
-    .join(" ");
 }
