@@ -9,6 +9,9 @@ export interface ProgressStream extends NodeJS.WritableStream {
   readonly columns?: number;
 }
 
+/** On a terminal of fewer columns the losses have a line of their own. */
+const wideColumns = 110;
+
 /** Weight of the newest step in the averaged rate. */
 const smoothing = 0.1;
 
@@ -68,12 +71,12 @@ export class ProgressBar implements ProgressListener {
     this.lines = undefined;
   }
 
-  private show(step: number, payload: object): void {
+  private show(step: number, payload: Readonly<Record<string, string>>): void {
     if (!this.stream.isTTY) return;
     this.lines ??= this.open();
     this.lines.bar.update(step, payload);
-    // The last column stays free: some terminals wrap as soon as it is written.
-    this.lines.below.update({ text: this.live.text((this.stream.columns ?? 80) - 1) });
+    for (const line of this.lines.below)
+      line.update({ ...payload, live: this.live.text(this.columns() - 1) });
     this.lines.all.update();
   }
 
@@ -85,18 +88,30 @@ export class ProgressBar implements ProgressListener {
       clearOnComplete: true,
       // The program handles SIGINT itself: it saves, and then stops the bar.
       gracefulExit: false,
-      format: "epoch {epoch} [{bar}] {value}/{total} | {rate} img/s | ETA {left} | {losses}",
     });
-    const bar = all.create(this.epoch.steps, 0, { epoch: this.epoch.name, rate: "-", left: "-", losses: "" });
-    return { all, bar, below: all.create(1, 0, { text: "" }, { format: "{text}" }) };
+    const head = "epoch {epoch} [{bar}] {value}/{total} | {rate} img/s | ETA {left}";
+    const wide = this.columns() >= wideColumns;
+    const line = (format: string, steps: number) =>
+      all.create(
+        steps,
+        0,
+        { epoch: this.epoch.name, rate: "-", left: "-", losses: "", live: "" },
+        { format },
+      );
+    const bar = line(wide ? `${head} | {losses}` : head, this.epoch.steps);
+    return { all, bar, below: [...(wide ? [] : ["{losses}"]), "{live}"].map((format) => line(format, 1)) };
+  }
+
+  private columns(): number {
+    return this.stream.columns ?? 80;
   }
 }
 
-/** The bar and the line below it. */
+/** The bar and the lines below it. */
 interface Lines {
   readonly all: cliProgress.MultiBar;
   readonly bar: cliProgress.SingleBar;
-  readonly below: cliProgress.SingleBar;
+  readonly below: readonly cliProgress.SingleBar[];
 }
 
 /** The losses of tasks before their items, which a narrow terminal cuts off. */

@@ -33,14 +33,14 @@ export function conflictingShare({ layers }: Probe): number | null {
   return cosines.length === 0 ? null : cosines.filter((cosine) => cosine < 0).length / cosines.length;
 }
 
-/** Half the range of the colours: the greatest |cosine| of any layer, rounded up to 0.05, 0.1, 0.2, 0.5 or 1. */
+/** Half the range of the colours: the greatest |cosine| of any layer, rounded up to 0.05, 0.1, 0.2, 0.3, 0.5, 0.7 or 1. */
 export function colourRange(probes: readonly Probe[]): number {
   return roundedUp(probes.flatMap(({ layers }) => layers.flatMap(({ cosine }) => cosine ?? [])));
 }
 
 function roundedUp(cosines: readonly number[]): number {
   const greatest = cosines.reduce((most, cosine) => Math.max(most, Math.abs(cosine)), 0);
-  return [0.05, 0.1, 0.2, 0.5].find((range) => greatest <= range) ?? 1;
+  return [0.05, 0.1, 0.2, 0.3, 0.5, 0.7].find((range) => greatest <= range) ?? 1;
 }
 
 /** Every n-th probe is drawn, so that at most 240 columns are. */
