@@ -236,7 +236,7 @@ function conflictFigures(runs: readonly RunHistory[], lines: LineFigures): Figur
       name: probed.length === 1 ? "conflict-map" : `conflict-map-${i + 1}`,
       title: `Conflict by layer${runs.length === 1 ? "" : `: ${name}`}`,
       caption:
-        `Cosine between the tasks' gradients of each shared layer, from the input at the top to the last shared layer. Red: a step for one task undoes the other's. Grey: no angle, a gradient is zero or was not measured. ${on}` +
+        `Cosine between the tasks' gradients of each shared layer, from the input at the top to the last shared layer. Red: a step that helps one task harms the other. Grey: no angle, a gradient is zero or was not measured. ${on}` +
         (stride > 1 ? ` Every ${stride}th of ${probes.length} probes is drawn.` : ""),
       legend: [],
       columns: 1,
