@@ -70,7 +70,7 @@ describe("a training", () => {
 
   it("leaves the documented files, and no temporary one", () => {
     expect(readdirSync(run).sort()).toEqual(
-      words`best.safetensors config.yaml events.jsonl last.safetensors metrics.csv run.json`,
+      words`best.safetensors config.yaml events.jsonl events.out.tfevents.0000000001.echoduet last.safetensors metrics.csv run.json`,
     );
   });
 
