@@ -171,9 +171,8 @@ describe("PCGrad", () => {
     const pick = (values: number[]) => shared.flatMap(([from, to]) => values.slice(from, to));
     const [d, c] = [pick(detection.values), pick(classification.values)];
     const dot = inner(d, c);
-    const expected = d.map(
-      (_, i) => d[i] * (1 + Math.max(0, -dot) / inner(d, d)) + c[i] * (1 + Math.max(0, -dot) / inner(c, c)),
-    );
+    const [ofD, ofC] = [d, c].map((own) => 1 + Math.max(0, -dot) / inner(own, own));
+    const expected = d.map((_, i) => d[i] * ofD + c[i] * ofC);
     const got = pick(combined.values);
     const error = Math.sqrt(inner(minus(got, expected), minus(got, expected)) / inner(expected, expected));
     expect(error).toBeLessThan(2e-3);
