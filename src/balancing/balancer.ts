@@ -29,7 +29,9 @@ export interface BalancerSettings {
     readonly average: number;
     /** Least weight as a share of the sum of weights; 0: none. */
     readonly floor: number;
+    /** Updates over which a task is watched for being stuck; 0: never. */
     readonly stuckUpdates: number;
+    /** Updates over which the weights are watched for instability; 0: never. */
     readonly unstableUpdates: number;
   };
   readonly cagrad: { readonly c: number };

@@ -1,4 +1,4 @@
-import { cast, concat, Graph, greater, mul, reduceSum, reshape, type Value } from "../graph/index.js";
+import { add, cast, concat, Graph, greater, mul, reduceSum, reshape, type Value } from "../graph/index.js";
 import { type BufferSpec, type DropoutSpec, normalisePixels, Scope } from "../nn/index.js";
 import { movingAverage } from "../optim/index.js";
 import { sizeOf } from "../tensor/index.js";
@@ -135,7 +135,7 @@ export function batchVectors(terms: readonly TaskTerm[]): { losses: Value; valid
 export function windowVectors(graph: Graph, batch: { losses: Value; counts: Value }, retain: Value) {
   const tasks = batch.losses.shape;
   const sum = (name: string, value: Value) => {
-    const total = graph.apply("Add", [graph.input(name, "float32", tasks), value], {})[0];
+    const total = add(graph.input(name, "float32", tasks), value);
     graph.output(stateNames.next(name), mul(total, retain));
     return total;
   };
