@@ -2,6 +2,7 @@ import { balancerNames } from "../src/balancing/index.js";
 import type { TrainConfigInput } from "../src/config/index.js";
 import { InterferenceProbe } from "../src/training/interference-probe.js";
 import { type MachineFacts, machineFacts } from "./machine.js";
+import { quantile } from "./rounds.js";
 import { openSession, type StepOptions, syntheticBatch } from "./step.js";
 
 export interface BalanceOptions extends StepOptions {
@@ -95,9 +96,7 @@ export async function measureBalance(
 }
 
 function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return quantile(values, 0.5);
 }
 
 /** The order statistics that hold the median with a probability of about 95 % (normal approximation of the ranks). */

@@ -162,7 +162,7 @@ async function profileInChild(step: StepOptions): Promise<StepProfile> {
 }
 
 /** A quantile by linear interpolation between order statistics. */
-function quantile(values: readonly number[], q: number): number {
+export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const at = q * (sorted.length - 1);
   const below = Math.floor(at);

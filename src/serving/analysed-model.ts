@@ -60,25 +60,36 @@ export function provenanceOf(
   { weights, metadata }: AnalysedModel,
   frames: readonly FrameRecord[],
 ): ModelProvenance {
-  const patients = new Set(metadata.trainedOn?.patients ?? []);
   return {
     checkpoint: weights.path,
     checkpointSha256: sha256File(weights.path),
     model: metadata.model,
     epoch: metadata.epoch,
-    seenPatients:
-      patients.size === 0
-        ? null
-        : frames.filter(({ patient }) => patient !== null && patients.has(patient)).length,
+    seenPatients: seenImages(frames, metadata.trainedOn?.patients ?? null),
     leakage: metadata.trainedOn?.leakage ?? null,
   };
 }
 
-function requireSame(
+/** Images of patients among `patients`, ids; null where no ids tell. */
+export function seenImages(
+  frames: readonly FrameRecord[],
+  patients: readonly string[] | null,
+): number | null {
+  if (patients === null || patients.length === 0) return null;
+  const seen = new Set(patients);
+  return frames.filter(({ patient }) => patient !== null && seen.has(patient)).length;
+}
+
+/**
+ * Holds a model's classes or views to those of the data.
+ * @param place the data.yaml and the weights, for the message
+ * @throws EchoDuetError `data` where they differ
+ */
+export function requireSame(
   key: "names" | "views",
   model: readonly string[],
   data: readonly string[],
-  { file, path }: { file: string; path: string },
+  { file, path }: { readonly file: string; readonly path: string },
 ): void {
   if (JSON.stringify(model) === JSON.stringify(data)) return;
   throw new EchoDuetError(

@@ -1,12 +1,5 @@
-import {
-  FrameLoader,
-  type FrameRecord,
-  fingerprint,
-  listFrames,
-  loadDataDescription,
-} from "../data/index.js";
+import { FrameLoader, fingerprint, listFrames, loadDataDescription } from "../data/index.js";
 import type { OperatingPoint } from "../detection/index.js";
-import { EchoDuetError } from "../errors.js";
 import { sha256File } from "../io/index.js";
 import type { DeviceName } from "../runtime/index.js";
 import {
@@ -17,6 +10,7 @@ import {
   Predictor,
   type Speed,
 } from "../training/index.js";
+import { requireSame, seenImages } from "./analysed-model.js";
 import { openTrainedModel } from "./trained-model.js";
 
 export interface ValidateOptions {
@@ -69,20 +63,11 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
   const frames = listFrames(description, options.split);
   const trained = openTrainedModel(options.weights, description.names);
   const { model, metadata, weights } = trained;
-  requireSame(
-    "names",
-    model.classes > 0 ? trained.names : description.names,
-    description.names,
-    options,
-    metadata === null,
-  );
-  requireSame(
-    "views",
-    model.views > 0 ? trained.views : description.views,
-    description.views,
-    options,
-    false,
-  );
+  const place = { file: options.data, path: options.weights };
+  // Another program's weights name no classes: their number must do.
+  const known = metadata !== null || trained.names.length !== description.names.length;
+  if (model.classes > 0 && known) requireSame("names", trained.names, description.names, place);
+  if (model.views > 0) requireSame("views", trained.views, description.views, place);
   const size = options.size ?? metadata?.config.size ?? { width: 640, height: 640 };
   const { device, threads, batch } = options;
   const predictor = await Predictor.create(model, weights.tensors, size, { device, threads });
@@ -123,29 +108,7 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
   }
 }
 
-/** Images of patients among `patients`; null where no ids tell. */
-function seenImages(frames: readonly FrameRecord[], patients: readonly string[] | null): number | null {
-  if (patients === null || patients.length === 0) return null;
-  const seen = new Set(patients);
-  return frames.filter(({ patient }) => patient !== null && seen.has(patient)).length;
-}
-
 function viewScores(metrics: ViewScores): ViewScores {
   const { accuracy, balancedAccuracy, macroF1, auroc, ece, confusion } = metrics;
   return { accuracy, balancedAccuracy, macroF1, auroc, ece, confusion };
-}
-
-function requireSame(
-  key: "names" | "views",
-  model: readonly string[],
-  data: readonly string[],
-  { weights, data: file }: ValidateOptions,
-  countOnly: boolean,
-): void {
-  const same = countOnly ? model.length === data.length : JSON.stringify(model) === JSON.stringify(data);
-  if (same) return;
-  throw new EchoDuetError(
-    "data",
-    `${file}: ${key} are [${data.join(", ")}], but ${weights} was trained on [${model.join(", ")}]; use the data.yaml of its classes, in their order`,
-  );
 }

@@ -7,7 +7,7 @@ import type { DropoutSpec } from "../nn/index.js";
 import { emaKeep, type Optimiser, optimiserByName, scaledWeightDecay, scheduleAt } from "../optim/index.js";
 import { type HostTensor, hostTensor, randomStream, sizeOf, zeros } from "../tensor/index.js";
 import { explainDivergence } from "./divergence.js";
-import { type LayoutEntry, layOut, pack, type StateLayout, unpack } from "./state-layout.js";
+import { layOut, pack, type StateLayout, unpack } from "./state-layout.js";
 import { stateNames } from "./state-names.js";
 import { checkStep, type StepProgram, StepPrograms } from "./step-programs.js";
 import type { PreparedTargets, Task } from "./task.js";
@@ -102,7 +102,7 @@ export class TrainingSession {
   /**
    * Advances by one batch.
    * @throws EchoDuetError `diverged` where a loss or the gradient is not finite, naming step, task and
-   *   tensor; the state is then still that of the step before
+   *   tensor, or a task's weight is below zero; the state is then still that of the step before
    */
   async step(batch: FrameBatch): Promise<StepReport> {
     const prepared = this.#tasks.map((task) => task.prepare(batch));
@@ -137,6 +137,7 @@ export class TrainingSession {
         inspect: () => this.#programs.compile(batch.frames.length, compiled.capacity, true),
       });
     }
+    this.#requireWeights(report.taskWeights);
     this.#state = new Map(
       [...this.#state.keys()].map((name) => [name, results.get(stateNames.next(name)) as HostTensor]),
     );
@@ -248,7 +249,20 @@ export class TrainingSession {
   #sharedLayerSize(): number {
     const name = this.#config.gradnorm.layer ?? this.#model.sharedLayer;
     const entries = this.layout.parameters.flatMap((group) => group.entries);
-    return sizeOf((entries.find((entry) => entry.name === name) as LayoutEntry).shape);
+    // Where there is no such layer, building the step says so.
+    return sizeOf(entries.find((entry) => entry.name === name)?.shape ?? []);
+  }
+
+  /** Learnt weights that ran below zero, or are no numbers, would train a task backwards. */
+  #requireWeights(weights: Readonly<Record<string, number>>): void {
+    const least = this.#balancer.kind === "weighting" ? 0 : Number.NEGATIVE_INFINITY;
+    const spent = Object.entries(weights).find(([, weight]) => !(Number.isFinite(weight) && weight >= least));
+    if (!spent) return;
+    throw new EchoDuetError(
+      "diverged",
+      `step ${this.#counters.step + 1}: the weight of ${spent[0]} expects a number of at least 0, got ${spent[1]}; ` +
+        "lower --balancer-lr or --alpha, or set --gradnorm-floor; a checkpoint saved before is intact",
+    );
   }
 
   /** What the balancer measured, of the tasks that it counted. */

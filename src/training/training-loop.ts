@@ -211,7 +211,10 @@ export class TrainingLoop {
 
   async #runStep(epoch: number, step: number, batch: FrameBatch): Promise<void> {
     const { run, options } = this.#training;
+    const before = this.#session.counters.step === 0 ? this.#session.parameters() : null;
     const report = await this.#advance(epoch, batch);
+    // The weights that the training begins with are known from its first step.
+    if (before) await this.#measureInterference({ epoch: 0, step: 0 }, before, report.taskWeights);
     const images = batch.frames.length;
     for (const [name, loss] of Object.entries(report.losses)) {
       this.#state.lossSums[name] = (this.#state.lossSums[name] ?? 0) + loss * images;
@@ -220,7 +223,10 @@ export class TrainingLoop {
     const total = this.#session.counters.step;
     run.event({ type: "step", epoch, step: total, images, ...report });
     this.#raiseAlarms(epoch, report);
-    if (total % run.config.probe.every === 0) await this.#measureInterference(epoch, report.taskWeights);
+    if (total % run.config.probe.every === 0) {
+      const now = this.#session.parameters();
+      await this.#measureInterference({ epoch, step: total }, now, report.taskWeights);
+    }
     const { losses, taskWeights, balance } = report;
     this.#progress.onStep({ step, images, losses, taskWeights, balance, conflict: this.#conflict });
     if (options.signal?.aborted) {
@@ -241,7 +247,7 @@ export class TrainingLoop {
     }
   }
 
-  /** Opens the interference probe where one is asked for, and measures before the first step. */
+  /** Opens the interference probe where one is asked for. */
   async #startProbe(): Promise<void> {
     const { run, data, model } = this.#training;
     const { config } = run;
@@ -253,15 +259,17 @@ export class TrainingLoop {
       return;
     }
     this.#probe = probe;
-    if (this.#session.counters.step === 0) await this.#measureInterference(0, config.taskWeights);
   }
 
-  async #measureInterference(epoch: number, taskWeights: Readonly<Record<string, number>>): Promise<void> {
+  async #measureInterference(
+    place: { readonly epoch: number; readonly step: number },
+    parameters: ReadonlyMap<string, HostTensor>,
+    taskWeights: Readonly<Record<string, number>>,
+  ): Promise<void> {
     if (this.#probe === null) return;
-    const { step } = this.#session.counters;
-    const measured = await this.#probe.measure(this.#session.parameters(), taskWeights);
-    this.#training.run.event({ type: "interference", epoch, step, ...measured });
-    this.#conflict = { cosine: measured.overall.cosine, step };
+    const measured = await this.#probe.measure(parameters, taskWeights);
+    this.#training.run.event({ type: "interference", ...place, ...measured });
+    this.#conflict = { cosine: measured.overall.cosine, step: place.step };
   }
 
   /** One step of the session; what makes it diverge is on record before the run stops. */

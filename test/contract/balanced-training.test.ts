@@ -146,6 +146,19 @@ describe("GradNorm's weights", () => {
     expect(report.balance?.rates).toEqual({ detection: 1 });
   });
 
+  it("end the training where they fall below zero without a floor, and not with one", async () => {
+    const options: Options = { balancer: "gradnorm", balancerLr: 5 };
+    const without = start({ ...options, gradnorm: { floor: 0 } });
+    await without.step(batch(0));
+    await expect(without.step(batch(1))).rejects.toThrow(
+      /step 2: the weight of \w+ .* got -.*--gradnorm-floor/,
+    );
+    expect(without.counters.step).toBe(1);
+    const floored = start(options);
+    for (let step = 0; step < 2; step++) await floored.step(batch(step));
+    expect(floored.counters.step).toBe(2);
+  });
+
   it("know log C where the initial losses are to be theoretical", async () => {
     const session = start({ balancer: "gradnorm", gradnorm: { initialLosses: "theoretical" } });
     const { losses } = await session.step(batch(0));

@@ -22,7 +22,6 @@ const rankTolerance = 1e-12;
  * update shrinks to nothing as two gradients become parallel, and jumps back where they are.
  */
 export const alignedMtl: AggregationMethod = {
-  needs: "gradients",
   degree: 1,
   weightsFromGram: (gram) =>
     forNonzeroGradients(gram, (kept, norms) => {

@@ -33,7 +33,6 @@ const zeroShare = 1e-6;
  * loses) the nearest to g₀ is taken, its projection onto {x: J x >= 0}.
  */
 export const cagrad: AggregationMethod = {
-  needs: "gradients",
   degree: 1,
   weightsFromGram: (gram, { c = 0.5 }) => {
     if (!(c >= 0 && Number.isFinite(c))) {

@@ -22,7 +22,6 @@ const rankTolerance = 1e-12;
  * with equal projections other than zero exists, or Σ βᵢ / nᵢ vanishes, all weights are 0.
  */
 export const imtlG: AggregationMethod = {
-  needs: "gradients",
   degree: 1,
   weightsFromGram: (gram) => forNonzeroGradients(gram, impartial),
 };

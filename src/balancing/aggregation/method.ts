@@ -27,8 +27,6 @@ export interface AggregationOptions {
 
 /** A method that combines task gradients. */
 export interface AggregationMethod {
-  /** What it needs of a training step: the gradient of every task's loss for all shared parameters. */
-  readonly needs: "gradients";
   /** The combined gradient of s · J is s to this power times that of J: 1, or 0 where its length is fixed. */
   readonly degree: 0 | 1;
   /** One weight a task, in the order of the rows; finite for every finite Gram matrix. */

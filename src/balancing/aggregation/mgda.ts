@@ -17,7 +17,6 @@ const zeroSquare = 1e-40;
  * parameters, not the paper's upper bound by the gradient of a shared representation (MGDA-UB).
  */
 export const mgda: AggregationMethod = {
-  needs: "gradients",
   degree: 1,
   weightsFromGram: shortestInHull,
 };

@@ -25,7 +25,6 @@ const stationary = 1e-12;
  * Pareto-stationary point, where no solution exists, all weights are 0.
  */
 export const nashMtl: AggregationMethod = {
-  needs: "gradients",
   degree: 0,
   weightsFromGram: (gram) =>
     forNonzeroGradients(gram, (kept, norms) => {

@@ -18,7 +18,6 @@ import type { AggregationMethod, AggregationOptions, Gram } from "./method.js";
  * the sum, not the mean, of the projected gradients, as in the algorithm.
  */
 export const pcgrad: AggregationMethod = {
-  needs: "gradients",
   degree: 1,
   weightsFromGram: (gram, options) => {
     const weights = gram.map(() => 0);

@@ -14,7 +14,6 @@ import { minimiseNonNegative } from "./non-negative-quadratic.js";
  * normalised Gram matrix, here the solver adds 1e-13.
  */
 export const upgrad: AggregationMethod = {
-  needs: "gradients",
   degree: 1,
   weightsFromGram: (gram) => {
     const tasks = gram.length;
