@@ -1,7 +1,7 @@
 import { EchoDuetError } from "../errors.js";
 import { decodeDetections } from "../detection/index.js";
 import { exp, Graph, logSoftmax } from "../graph/index.js";
-import { batchNormDefaults, normalisePixels, Scope } from "../nn/index.js";
+import { normalisePixels, type ParameterSpec, Scope } from "../nn/index.js";
 import { type HostTensor, hostTensor, sameShape, type Shape, showShape } from "../tensor/index.js";
 import type { Model } from "./model.js";
 
@@ -22,8 +22,8 @@ export function buildDeployGraph(
   const scope = new Scope({
     graph,
     mode: "deploy",
-    parameter: ({ name, shape }) => graph.constant(foldedTensor(tensors, name, shape)),
-    buffer: ({ name }) => graph.constant(foldedTensor(tensors, name, [])),
+    parameter: (spec) => graph.constant(parameterTensor(tensors, spec)),
+    buffer: ({ name, shape }) => graph.constant(floatTensor(tensors, name, shape)),
     updateBuffer: () => {},
     dropout: ({ name }) => {
       throw new EchoDuetError("graph", `deployed model: has no dropout, ${name} was asked for`);
@@ -36,22 +36,21 @@ export function buildDeployGraph(
 }
 
 /**
- * `X.conv.weight` and `X.conv.bias` of a folded block: with s = bn.weight / sqrt(running_var + epsilon),
- * weight · s for each filter and bn.bias - running_mean · s. Other tensors as they are.
+ * A deployed parameter: with a normalisation folded into it and s = NORM.weight / sqrt(running_var + epsilon),
+ * weight · s for each filter, or the bias NORM.bias - running_mean · s. A tensor without one, or of weights
+ * that were folded before (they have no NORM.weight), is taken as it is.
  */
-function foldedTensor(
+function parameterTensor(
   tensors: ReadonlyMap<string, HostTensor>,
-  name: string,
-  shape: Shape,
+  { name, shape, role, folded }: ParameterSpec,
 ): HostTensor<"float32"> {
-  const [, block, part] = /^(.*)\.conv\.(weight|bias)$/.exec(name) ?? [];
-  if (block === undefined || !tensors.has(`${block}.bn.weight`)) return floatTensor(tensors, name, shape);
+  if (!folded || !tensors.has(`${folded.prefix}weight`)) return floatTensor(tensors, name, shape);
   const filters = [shape[0]];
-  const statistic = (field: string) => floatTensor(tensors, `${block}.bn.${field}`, filters).data;
+  const statistic = (field: string) => floatTensor(tensors, folded.prefix + field, filters).data;
   const [gamma, beta] = [statistic("weight"), statistic("bias")];
   const [mean, variance] = [statistic("running_mean"), statistic("running_var")];
-  const scale = gamma.map((g, i) => g / Math.sqrt(variance[i] + batchNormDefaults.epsilon));
-  if (part === "bias")
+  const scale = gamma.map((g, i) => g / Math.sqrt(variance[i] + folded.epsilon));
+  if (role === "bias")
     return hostTensor(
       "float32",
       shape,

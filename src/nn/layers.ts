@@ -1,31 +1,8 @@
-import {
-  add,
-  batchNorm,
-  concat,
-  conv,
-  div,
-  type Graph,
-  matMul,
-  mul,
-  reduceMean,
-  reshape,
-  silu,
-  type Value,
-} from "../graph/index.js";
-import { sizeOf } from "../tensor/index.js";
-import { constantInitialiser, fanInUniform, type Initialiser } from "./initialise.js";
+import { add, concat, div, type Graph, matMul, mul, reduceMean, silu, type Value } from "../graph/index.js";
+import { batchNormDefaults } from "./batch-norm.js";
+import { type ConvOptions, convNorm } from "./convolution.js";
+import { fanInUniform } from "./initialise.js";
 import type { Scope } from "./scope.js";
-
-/** YOLOv5's batch normalisation: epsilon, and the share of the new batch in the running statistics. */
-export const batchNormDefaults = { epsilon: 1e-3, momentum: 0.03 } as const;
-
-export interface ConvOptions {
-  readonly filters: number;
-  readonly kernel?: number;
-  readonly stride?: number;
-  /** Zero padding on each side; by default half the kernel, which keeps the size at stride 1. */
-  readonly pad?: number;
-}
 
 /**
  * Convolution without bias, batch normalisation, SiLU: YOLOv5's `Conv`.
@@ -33,45 +10,7 @@ export interface ConvOptions {
  * @param x [batch, channels, height, width]
  */
 export function convBlock(scope: Scope, x: Value, options: ConvOptions): Value {
-  if (scope.mode === "deploy") return silu(convBias(scope.child("conv"), x, options));
-  return silu(batchNormalise(scope.child("bn"), convolve(scope.child("conv"), x, options)));
-}
-
-/** Convolution with a bias for each filter. Parameters `weight`, `bias`. */
-export function convBias(
-  scope: Scope,
-  x: Value,
-  options: ConvOptions & { readonly initialBias?: Initialiser },
-): Value {
-  const { filters, kernel = 1 } = options;
-  const initial = options.initialBias ?? fanInUniform(x.shape[1] * kernel * kernel);
-  const bias = scope.parameter("bias", [filters], "bias", initial);
-  return add(convolve(scope, x, options), reshape(bias, [1, filters, 1, 1]));
-}
-
-function convolve(scope: Scope, x: Value, { filters, kernel = 1, stride = 1, pad }: ConvOptions): Value {
-  const weight = scope.parameter("weight", [filters, x.shape[1], kernel, kernel], "weight", fanInUniform());
-  const padding = pad ?? Math.floor(kernel / 2);
-  return conv(x, weight, { strides: [stride, stride], pads: [padding, padding] });
-}
-
-/**
- * Batch normalisation by the batch's statistics; the running ones follow, the variance unbiased
- * (times n / (n - 1)) as PyTorch keeps it.
- */
-function batchNormalise(scope: Scope, x: Value): Value {
-  const { epsilon, momentum } = batchNormDefaults;
-  const channels = [x.shape[1]];
-  const scale = scope.parameter("weight", channels, "norm", constantInitialiser(1));
-  const bias = scope.parameter("bias", channels, "bias", constantInitialiser(0));
-  const runningMean = scope.buffer("running_mean", channels, 0);
-  const runningVar = scope.buffer("running_var", channels, 1);
-  const [y, mean, variance] = batchNorm(x, scale, bias, epsilon);
-  const n = sizeOf(x.shape) / x.shape[1];
-  const unbiased = n > 1 ? n / (n - 1) : 1;
-  runningMean.update(add(mul(runningMean.value, 1 - momentum), mul(mean, momentum)));
-  runningVar.update(add(mul(runningVar.value, 1 - momentum), mul(variance, momentum * unbiased)));
-  return y;
+  return silu(convNorm(scope, x, { ...options, conv: "conv", norm: "bn", batchNorm: batchNormDefaults }));
 }
 
 /**

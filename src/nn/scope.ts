@@ -14,6 +14,16 @@ export interface ParameterSpec {
   readonly shape: Shape;
   readonly role: ParameterRole;
   readonly initial: Initialiser;
+  /** The normalisation that a deployed convolution's weight and bias hold as well; in training there is none. */
+  readonly folded?: FoldedNorm;
+}
+
+/** A batch normalisation whose four tensors are `weight`, `bias`, `running_mean` and `running_var`. */
+export interface FoldedNorm {
+  /** What their names begin with, the dot included. */
+  readonly prefix: string;
+  /** Added to the variance. */
+  readonly epsilon: number;
 }
 
 /** A tensor that training updates without a gradient: a running statistic, float32. */
@@ -33,7 +43,7 @@ export interface DropoutSpec {
 
 /**
  * How layers are built. `train`: batch statistics, dropout. `deploy`: each batch normalisation is
- * folded into its convolution, whose parameters are then `conv.weight` and `conv.bias`.
+ * folded into its convolution, which then has a bias.
  */
 export type Mode = "train" | "deploy";
 
@@ -46,6 +56,11 @@ export interface ScopeSource {
   dropout(spec: DropoutSpec): Value;
   /** Receives the next value of a buffer. */
   updateBuffer(spec: BufferSpec, next: Value): void;
+  /**
+   * Whether training leaves the parameter of that full name as it is; nothing is frozen by default. A batch
+   * normalisation asks it of its `weight`.
+   */
+  frozen?(name: string): boolean;
   /** Is told the output of each of the network's layers, in their order, by full name. */
   layer?(name: string, output: Value): void;
 }
@@ -77,8 +92,20 @@ export class Scope {
     return output;
   }
 
-  parameter(name: string, shape: Shape, role: ParameterRole, initial: Initialiser): Value {
-    return this.source.parameter({ name: this.prefix + name, shape, role, initial });
+  /** Whether training leaves the parameter `name` as it is. */
+  isFrozen(name: string): boolean {
+    return this.source.frozen?.(this.prefix + name) ?? false;
+  }
+
+  parameter(
+    name: string,
+    shape: Shape,
+    role: ParameterRole,
+    initial: Initialiser,
+    folded?: FoldedNorm,
+  ): Value {
+    const spec = { name: this.prefix + name, shape, role, initial };
+    return this.source.parameter(folded ? { ...spec, folded } : spec);
   }
 
   buffer(name: string, shape: Shape, initial: number): { value: Value; update: (next: Value) => void } {
