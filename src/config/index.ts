@@ -1,5 +1,6 @@
 /** Configuration of training runs: schema, defaults, files and the options made of them. */
 export * from "./config-file.js";
+export { type Optimisation, optimisationOf } from "./optimisation.js";
 export { describeIssues, parseSize, parseWith, resolveTrainConfig } from "./resolve.js";
 export * from "./train-config.js";
 export * from "./train-options.js";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { branchOptimisation, optimisationFields } from "./optimisation.js";
 import { byteCountSchema, type InputSize, sizeSchema, taskWeightsSchema } from "./values.js";
 
 /** Where a graph may run; providers other than `cpu` must be present in the installed ONNX Runtime. */
@@ -31,6 +32,9 @@ const portion = () => z.number().min(0).max(1).default(0);
 const required = (remedy: string) =>
   z.string({ error: (issue) => (issue.input === undefined ? `is required; ${remedy}` : undefined) }).min(1);
 
+const weightsPath = () => z.string().min(1).nullable().default(null);
+const attention = () => z.enum(["none", "se", "cbam", "simam"]).default("none");
+
 const defaultSize: InputSize = { width: 320, height: 320 };
 const defaultCacheBytes = 2 * 1024 ** 3;
 
@@ -41,14 +45,15 @@ const defaultCacheBytes = 2 * 1024 ** 3;
 export const trainConfigSchema = z.strictObject({
   data: required("give --data data.yaml").describe("data.yaml: splits, names, views (path)"),
   model: required("give --model, such as joint-yolov5n").describe(
-    "model by name: detect-yolov5n, classify-yolov5n, joint-yolov5n (n, s, m, l, x)",
+    "model by name: detect-yolov5n, classify-yolov5n, joint-yolov5n, dual-yolov5n (n, s, m, l, x)",
   ),
-  weights: z
-    .string()
-    .min(1)
-    .nullable()
-    .default(null)
-    .describe("weights to start from: a run, .pt, .safetensors (path)"),
+  weights: weightsPath().describe("weights to start from: a run, .pt, .safetensors (path)"),
+  detectionWeights: weightsPath().describe(
+    "weights that the detection branch of a dual model starts from, in place of --weights (path)",
+  ),
+  classificationWeights: weightsPath().describe(
+    "weights that the classification branch of a dual model starts from, in place of --weights; also torchvision's of a ResNet (path)",
+  ),
   epochs: count(1).default(100).describe("passes over the training split"),
   batch: count(1).default(16).describe("images a step"),
   size: sizeSchema.default(defaultSize).describe("network input, N or WxH, multiples of 32 (pixels)"),
@@ -64,19 +69,8 @@ export const trainConfigSchema = z.strictObject({
     .default("runs/train")
     .describe("run directory; the next free name where it holds a run (path)"),
 
-  optimizer: z.enum(["sgd", "adamw"]).default("sgd").describe("sgd (with Nesterov momentum) or adamw"),
-  lr0: z.number().positive().default(0.01).describe("learning rate after the warm-up"),
-  lrf: z.number().positive().default(0.01).describe("learning rate at the end, as a share of lr0"),
-  schedule: z.enum(["cosine", "linear"]).default("cosine").describe("course of the learning rate, by epoch"),
-  momentum: share().default(0.937).describe("momentum of sgd, first beta of adamw"),
-  weightDecay: nonNegative()
-    .default(0.0005)
-    .describe("weight decay at the nominal batch; none on norms and biases"),
-  warmupEpochs: nonNegative().default(3).describe("length of the warm-up; 0: none (epochs)"),
-  warmupMomentum: share().default(0.8).describe("momentum at the start of the warm-up"),
-  warmupBiasLr: nonNegative().default(0.1).describe("learning rate of biases at the start of the warm-up"),
+  ...optimisationFields,
   nominalBatch: count(0).default(64).describe("gradients are accumulated up to this many images; 0: never"),
-  clipNorm: nonNegative().default(10).describe("largest global norm of the gradient; 0: no clipping"),
   ema: z
     .strictObject({
       decay: share().default(0.9999).describe("decay of the averaged weights; 0: no averaging"),
@@ -88,6 +82,14 @@ export const trainConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe("exponential moving average of the weights"),
+
+  optim: z
+    .strictObject({
+      detection: branchOptimisation("detection"),
+      classification: branchOptimisation("classification"),
+    })
+    .prefault({})
+    .describe("settings of each branch of a dual model; what is left out is as for the whole model"),
 
   labelSmoothing: z
     .strictObject({
@@ -120,6 +122,26 @@ export const trainConfigSchema = z.strictObject({
     .default(false)
     .describe("keep the classification gradient out of the shared network"),
   dropout: share().default(0.2).describe("dropout before the last layer of the classification head"),
+  pooling: z
+    .enum(["avg", "max", "avg-max"])
+    .default("avg")
+    .describe("what the classification head takes of each channel; avg-max: both"),
+  detectionAttention: attention().describe("attention in the detection backbone, or the shared one"),
+  classifierBackbone: z
+    .enum(["yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x", "resnet18", "resnet50"])
+    .default("yolov5n")
+    .describe("classification backbone of a dual model"),
+  attention: attention().describe("attention in the classification backbone of a dual model"),
+  bridge: z
+    .enum(["none", "stop-gradient"])
+    .default("none")
+    .describe(
+      "stop-gradient: the classifier of a dual model also reads the detector's features, which its gradient does not reach",
+    ),
+  branch: z
+    .enum(["both", "detection", "classification"])
+    .default("both")
+    .describe("part of a dual model that is built and trained"),
   balancer: z.enum(balancers).default("static").describe("how the tasks are balanced"),
   alpha: nonNegative()
     .default(1.5)

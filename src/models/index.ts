@@ -1,8 +1,15 @@
-/** Networks by name: YOLOv5 detectors, view classifiers, and both on one backbone. */
+/** Networks by name: YOLOv5 detectors, view classifiers, and both on one backbone or on two. */
 export * from "./declare.js";
 export { buildDeployGraph } from "./deploy.js";
 export * from "./model.js";
-export { createModel, type ModelOptions, modelNames, type Tap, taps } from "./registry.js";
+export {
+  ClassificationBackbone,
+  type ClassifierBackbone,
+  classifierBackbones,
+} from "./classification-backbone.js";
+export { type Pooling, poolings } from "./classifier-head.js";
+export * from "./options.js";
+export { createModel, modelNames } from "./registry.js";
 export {
   formatSummary,
   type LayerSummary,
@@ -10,4 +17,10 @@ export {
   summariseModel,
   trainingStepFlops,
 } from "./summary.js";
-export { DetectionBackbone, type FeaturePyramid, type Yolov5Size, yolov5Sizes } from "./yolov5.js";
+export {
+  DetectionBackbone,
+  type FeaturePyramid,
+  type Scaling,
+  type Yolov5Size,
+  yolov5Sizes,
+} from "./yolov5.js";

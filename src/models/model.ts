@@ -22,8 +22,19 @@ export interface Model {
   readonly views: number;
   /** The weight whose output both tasks read last, where the tasks share one: GradNorm's W. */
   readonly sharedLayer: string | null;
-  /** Whether a parameter's shape follows from the data's classes or views: the part that a checkpoint of other classes leaves out. */
+  /**
+   * The model of each task alone, with the same names of tensors, where the model is nothing but these side by side;
+   * empty where one task reads anything of another's network.
+   */
+  readonly alone: ReadonlyMap<TaskName, Model>;
+  /** The task whose own network a tensor belongs to; null where the model's tasks share one. */
+  branchOf(tensor: string): TaskName | null;
+  /** Whether a parameter is of a task's last part, behind its features: what a checkpoint of other classes leaves out. */
   isHead(parameter: string): boolean;
+  /** Whether a tensor is of a part that weights of the plain network lack, such as attention. */
+  isAdded(tensor: string): boolean;
+  /** Names under which a weights file may hold a tensor, the first ones preferred. */
+  namesInFiles(tensor: string): readonly string[];
   /** @param images float [batch, 3, height, width] in 0..1, height and width multiples of 32 */
   forward(scope: Scope, images: Value): ModelOutputs;
 }

@@ -1,38 +1,35 @@
 import { EchoDuetError } from "../errors.js";
-import { stopGradient, type Value } from "../graph/index.js";
-import type { Scope } from "../nn/index.js";
-import { classifierHead } from "./classifier-head.js";
+import { dual } from "./dual.js";
 import type { Model, TaskName } from "./model.js";
-import {
-  type FeaturePyramid,
-  type Yolov5Size,
-  yolov5Backbone,
-  yolov5Head,
-  yolov5Neck,
-  yolov5Sizes,
-} from "./yolov5.js";
+import { oneBackbone } from "./one-backbone.js";
+import type { ModelOptions } from "./options.js";
+import { type Scaling, type Yolov5Size, yolov5Sizes } from "./yolov5.js";
 
-/** Where the classifier reads its features: the neck's P3, P4 or P5, or the end of the backbone. */
-export const taps = ["p3", "p4", "p5", "backbone"] as const;
-export type Tap = (typeof taps)[number];
-
-export interface ModelOptions {
-  /** Detection classes. */
-  readonly classes: number;
-  /** View classes. */
-  readonly views: number;
-  /** `p3` by default. */
-  readonly tap?: Tap;
-  /** Whether the classifier's gradient stops at the tap; false by default. */
-  readonly detachClassifier?: boolean;
-  /** Dropout before the classifier's last layer, 0.2 by default. */
-  readonly dropout?: number;
+/** A kind of network and what it is for. */
+interface Family {
+  readonly tasks: readonly TaskName[];
+  build(name: string, scaling: Scaling, options: ModelOptions): Model;
 }
 
-const families: Record<string, readonly TaskName[]> = {
-  detect: ["detection"],
-  classify: ["classification"],
-  joint: ["detection", "classification"],
+const both: readonly TaskName[] = ["detection", "classification"];
+const shared = (tasks: readonly TaskName[]): Family => ({
+  tasks,
+  build: (name, scaling, options) => {
+    requireDual(name, options);
+    return oneBackbone(name, tasks, scaling, options);
+  },
+});
+const families: Record<string, Family> = {
+  detect: shared(["detection"]),
+  classify: shared(["classification"]),
+  joint: shared(both),
+  dual: {
+    tasks: both,
+    build: (name, scaling, options) => {
+      requireBothForBridge(options);
+      return dual(name, scaling, options);
+    },
+  },
 };
 
 /** Every name that {@link createModel} knows. */
@@ -40,63 +37,52 @@ export const modelNames: readonly string[] = Object.keys(families).flatMap((fami
   Object.keys(yolov5Sizes).map((size) => `${family}-yolov5${size}`),
 );
 
-/** The weight of a tap's last convolution, by YOLOv5's names. */
-const tapWeights: Record<Tap, string> = {
-  p3: "model.17.cv3.conv.weight",
-  p4: "model.20.cv3.conv.weight",
-  p5: "model.23.cv3.conv.weight",
-  backbone: "model.9.cv2.conv.weight",
-};
-
 /**
- * A model by name: `detect-yolov5n`, `classify-yolov5n`, `joint-yolov5n`, and s, m, l, x.
- * @throws EchoDuetError `config` for an unknown name, or where a task has no classes
+ * A model by name: `detect-yolov5n`, `classify-yolov5n`, `joint-yolov5n`, `dual-yolov5n`, and s, m, l, x.
+ * @throws EchoDuetError `config` for an unknown name, where a task has no classes, or for an option that the
+ *   model has no use for
  */
 export function createModel(name: string, options: ModelOptions): Model {
   const [, family, size] = /^(\w+)-yolov5([nsmlx])$/.exec(name) ?? [];
-  const tasks = families[family];
-  if (!tasks) {
+  if (!Object.hasOwn(families, family ?? "")) {
     throw new EchoDuetError("config", `model: expects one of ${modelNames.join(", ")}, got ${name}`);
   }
-  const { tap = "p3", detachClassifier = false, dropout = 0.2 } = options;
-  const detects = tasks.includes("detection");
-  const classifies = tasks.includes("classification");
-  requireClasses(name, "names", detects, options.classes);
-  requireClasses(name, "views", classifies, options.views);
-  return {
-    name,
-    tasks,
-    classes: detects ? options.classes : 0,
-    views: classifies ? options.views : 0,
-    sharedLayer: detects && classifies && !detachClassifier ? tapWeights[tap] : null,
-    isHead: (parameter) => /^(model\.24\.|classifier\.)/.test(parameter),
-    forward: (scope, images) => {
-      const pyramid = features(scope, images, size as Yolov5Size, detects || tap !== "backbone");
-      const tapped = tap === "backbone" ? pyramid.backbone : (pyramid.neck as FeaturePyramid)[tap];
-      const input = detachClassifier ? stopGradient(tapped) : tapped;
-      return {
-        ...(detects ? { detection: yolov5Head(scope, pyramid.neck as FeaturePyramid, options.classes) } : {}),
-        ...(classifies
-          ? { classification: classifierHead(scope, input, { views: options.views, dropout }) }
-          : {}),
-      };
-    },
-  };
-}
-
-/** The backbone's last features and, where something reads it, the neck's pyramid. */
-function features(
-  scope: Scope,
-  images: Value,
-  size: Yolov5Size,
-  withNeck: boolean,
-): { backbone: Value; neck: FeaturePyramid | null } {
-  const pyramid = yolov5Backbone(scope, images, size);
-  return { backbone: pyramid.p5, neck: withNeck ? yolov5Neck(scope, pyramid, size) : null };
+  const model = families[family].build(name, yolov5Sizes[size as Yolov5Size], options);
+  requireClasses(name, "names", model.tasks.includes("detection"), options.classes);
+  requireClasses(name, "views", model.tasks.includes("classification"), options.views);
+  return model;
 }
 
 function requireClasses(model: string, key: string, needed: boolean, count: number): void {
   if (needed && count < 1) {
     throw new EchoDuetError("config", `model ${model}: needs \`${key}\` in data.yaml, found none`);
   }
+}
+
+/** What two backbones alone understand, with the values that ask for nothing. */
+const dualDefaults = {
+  classifierBackbone: "yolov5n",
+  attention: "none",
+  bridge: "none",
+  branch: "both",
+} as const;
+
+function requireDual(name: string, options: ModelOptions): void {
+  for (const [key, nothing] of Object.entries(dualDefaults)) {
+    const given = options[key as keyof typeof dualDefaults] ?? nothing;
+    if (given !== nothing) {
+      throw new EchoDuetError(
+        "config",
+        `${key}: expects a model with two backbones, such as dual-yolov5n, got ${given} for ${name}; leave it out`,
+      );
+    }
+  }
+}
+
+function requireBothForBridge({ branch = "both", bridge = "none" }: ModelOptions): void {
+  if (branch === "both" || bridge === "none") return;
+  throw new EchoDuetError(
+    "config",
+    `bridge: ${bridge} expects both branches, got branch ${branch}; train both, with freeze all for the one that is done`,
+  );
 }

@@ -1,6 +1,15 @@
 import { concat, maxPool, reshape, transpose, type Value, upsampleNearest } from "../graph/index.js";
 import { defaultAnchorsPx, detectionStrides } from "../detection/index.js";
-import { c3, type ConvOptions, convBias, convBlock, type Initialiser, type Scope } from "../nn/index.js";
+import {
+  type AttentionKind,
+  attend,
+  c3,
+  type ConvOptions,
+  convBias,
+  convBlock,
+  type Initialiser,
+  type Scope,
+} from "../nn/index.js";
 import { sizeOf } from "../tensor/index.js";
 
 /** YOLOv5's sizes: what its depth (repeats) and width (channels) are multiplied by. */
@@ -13,6 +22,19 @@ export const yolov5Sizes = {
 } as const;
 export type Yolov5Size = keyof typeof yolov5Sizes;
 
+/** What the repeats of a stage and the channels of a layer are multiplied by. */
+export interface Scaling {
+  readonly depth: number;
+  readonly width: number;
+}
+
+/** What a YOLOv5 network is built with. */
+export interface Yolov5Options {
+  readonly scaling: Scaling;
+  /** After each CSP stage of the backbone. */
+  readonly attention: AttentionKind;
+}
+
 /** Anchors of a cell. */
 const anchorsPerCell = defaultAnchorsPx[0].length;
 
@@ -24,17 +46,23 @@ export interface FeaturePyramid {
 }
 
 /**
- * YOLOv5's convolutional backbone, release 6 (`model.0` to `model.9`): a 6x6 stem, four CSP stages and
+ * YOLOv5's convolutional backbone, release 6 (layers 0 to 9): a 6x6 stem, four CSP stages and
  * spatial pyramid pooling. The pyramid's p5 is the output of the pooling.
+ * @param model whose children are the layers by number
  * @param images float [batch, 3, height, width], height and width multiples of 32
  */
-export function yolov5Backbone(scope: Scope, images: Value, size: Yolov5Size): FeaturePyramid {
-  const { channels, repeats } = scaling(size);
-  const model = scope.child("model");
+export function yolov5Backbone(
+  model: Scope,
+  images: Value,
+  { scaling, attention }: Yolov5Options,
+): FeaturePyramid {
+  const { channels, repeats } = multiples(scaling);
   const down = (index: number, x: Value, filters: number) =>
     model.layer(index, (layer) => convBlock(layer, x, { filters: channels(filters), kernel: 3, stride: 2 }));
   const stage = (index: number, x: Value, n: number) =>
-    model.layer(index, (layer) => c3(layer, x, { filters: x.shape[1], repeats: repeats(n), shortcut: true }));
+    model.layer(index, (layer) =>
+      attend(layer, c3(layer, x, { filters: x.shape[1], repeats: repeats(n), shortcut: true }), attention),
+    );
 
   const stem = model.layer(0, (layer) =>
     convBlock(layer, images, { filters: channels(64), kernel: 6, stride: 2, pad: 2 }),
@@ -47,12 +75,12 @@ export function yolov5Backbone(scope: Scope, images: Value, size: Yolov5Size): F
 }
 
 /**
- * YOLOv5's path aggregation neck (`model.10` to `model.23`): top down, then bottom up
+ * YOLOv5's path aggregation neck (layers 10 to 23): top down, then bottom up
  * (Liu et al. 2018, arXiv 1803.01534).
+ * @param model whose children are the layers by number
  */
-export function yolov5Neck(scope: Scope, features: FeaturePyramid, size: Yolov5Size): FeaturePyramid {
-  const { channels, repeats } = scaling(size);
-  const model = scope.child("model");
+export function yolov5Neck(model: Scope, features: FeaturePyramid, scaling: Scaling): FeaturePyramid {
+  const { channels, repeats } = multiples(scaling);
   const conv = (index: number, x: Value, options: ConvOptions) =>
     model.layer(index, (layer) => convBlock(layer, x, { ...options, filters: channels(options.filters) }));
   const stage = (index: number, parts: readonly Value[], filters: number) =>
@@ -92,11 +120,12 @@ export function yolov5Head(scope: Scope, { p3, p4, p5 }: FeaturePyramid, classes
  * parameter names.
  */
 export class DetectionBackbone {
-  constructor(readonly size: Yolov5Size) {}
+  constructor(readonly options: Yolov5Options) {}
 
   /** @param images float [batch, 3, height, width] */
   forward(scope: Scope, images: Value): FeaturePyramid {
-    return yolov5Neck(scope, yolov5Backbone(scope, images, this.size), this.size);
+    const model = scope.child("model");
+    return yolov5Neck(model, yolov5Backbone(model, images, this.options), this.options.scaling);
   }
 }
 
@@ -127,8 +156,10 @@ function headBias(level: number, classes: number): Initialiser {
   };
 }
 
-function scaling(size: Yolov5Size): { channels: (c: number) => number; repeats: (n: number) => number } {
-  const { depth, width } = yolov5Sizes[size];
+function multiples({ depth, width }: Scaling): {
+  channels: (c: number) => number;
+  repeats: (n: number) => number;
+} {
   return {
     channels: (c) => Math.ceil((c * width) / 8) * 8,
     repeats: (n) => Math.max(Math.round(n * depth), 1),

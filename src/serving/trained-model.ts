@@ -1,7 +1,6 @@
-import { createModel, type Model, type ModelOptions } from "../models/index.js";
+import { createModel, type Model } from "../models/index.js";
 import { EchoDuetError } from "../errors.js";
 import { type Checkpoint, readCheckpoint, readWeights, type Weights } from "../training/index.js";
-import type { TrainConfig } from "../config/index.js";
 
 /** Weights together with the network they belong to. */
 export interface TrainedModel {
@@ -23,10 +22,9 @@ export function openTrainedModel(source: string, names: readonly string[] = []):
   const weights = readWeights(source);
   if (weights.model !== null) {
     const { metadata } = readCheckpoint(weights.path);
-    const { config } = metadata;
-    const options = modelOptions(config, metadata.names.length, metadata.views.length);
-    const model = createModel(metadata.model, options);
-    return { weights, model, names: metadata.names, views: metadata.views, metadata };
+    const { config, names, views } = metadata;
+    const options = { ...config, classes: names.length, views: views.length };
+    return { weights, model: createModel(metadata.model, options), names, views, metadata };
   }
   const size = yolov5SizeOf(weights);
   const classes = classesOf(weights);
@@ -38,11 +36,6 @@ export function openTrainedModel(source: string, names: readonly string[] = []):
     views: [],
     metadata: null,
   };
-}
-
-function modelOptions(config: TrainConfig, classes: number, views: number): ModelOptions {
-  const { tap, detachClassifier, dropout } = config;
-  return { classes, views, tap, detachClassifier, dropout };
 }
 
 /** The channels of the stem tell YOLOv5's sizes apart. */

@@ -45,10 +45,10 @@ interface Run {
 export function buildCombiningGraphs(options: CombiningStepOptions): CombiningGraphs {
   const { layout, tasks, balancer } = options;
   const forward = buildForward(options);
-  const { graph, parameters, terms } = forward;
+  const { graph, trained, terms } = forward;
   const weighted = terms.map(({ loss, scale }, i) => mul(mul(loss, scale), balancer.lossWeights[i]));
-  const values = [...parameters.values()];
-  const shared = new Set(sharedParameters(weighted, parameters));
+  const values = [...trained.values()];
+  const shared = new Set(sharedParameters(weighted, trained));
   if (shared.size === 0) {
     throw new EchoDuetError(
       "config",
@@ -65,7 +65,7 @@ export function buildCombiningGraphs(options: CombiningStepOptions): CombiningGr
     const gradients = new Map(gradientsOf(loss, values).map((gradient, j) => [values[j], gradient]));
     return layout.parameters.map((group) => {
       const pieces = group.entries.map(({ name, shape }) =>
-        reshape(gradients.get(parameters.get(name) as Value) as Value, [sizeOf(shape)]),
+        reshape(gradients.get(trained.get(name) as Value) as Value, [sizeOf(shape)]),
       );
       const state = stateNames.taskAccumulated(tasks[i].name, group.name);
       const sum = add(flatInput(graph, state, group), concat(pieces, 0));
@@ -136,7 +136,7 @@ function buildCombinedUpdate(
     const flat = flatInput(graph, stateNames.parameters(group.name), group);
     return { group, flat, gradient: concat(pieces, 0) };
   });
-  buildUpdate(graph, options, groups);
+  buildUpdate(graph, options.parts, groups);
   return graph;
 }
 

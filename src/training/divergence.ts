@@ -28,7 +28,7 @@ export async function explainDivergence({
 }: Divergence): Promise<EchoDuetError> {
   const remedy =
     "lower --lr0, raise --warmup-epochs or --clip-norm, and check the data; a checkpoint saved before is intact";
-  const parameters = layout.parameters.flatMap((group) => [
+  const parameters = [...layout.parameters, ...layout.frozen].flatMap((group) => [
     ...unpack(group, feeds.get(stateNames.parameters(group.name)) as HostTensor),
   ]);
   for (const [name, tensor] of [...parameters, ...feeds]) {

@@ -2,16 +2,17 @@ import { type Balancer, createBalancer, type StepPlace } from "../balancing/inde
 import type { TrainConfig } from "../config/index.js";
 import type { FrameBatch } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
-import { type Declaration, declareModel, type Model } from "../models/index.js";
+import { type Declaration, declareModel, type Model, type TaskName } from "../models/index.js";
 import type { DropoutSpec } from "../nn/index.js";
-import { emaKeep, type Optimiser, optimiserByName, scaledWeightDecay, scheduleAt } from "../optim/index.js";
 import { type HostTensor, hostTensor, randomStream, sizeOf, zeros } from "../tensor/index.js";
 import { explainDivergence } from "./divergence.js";
-import { layOut, pack, type StateLayout, unpack } from "./state-layout.js";
+import { type FlatGroup, pack, partName, type StateLayout, unpack } from "./state-layout.js";
 import { stateNames } from "./state-names.js";
+import { planStep, type StepPlan } from "./step-plan.js";
 import { checkStep, type StepProgram, StepPrograms } from "./step-programs.js";
 import type { PreparedTargets, Task } from "./task.js";
 import { createTasks } from "./task-set.js";
+import { layOutTraining, type TrainedLayout } from "./trained-parts.js";
 
 /** Where training stands, apart from its tensors; everything is counted over the whole run. */
 export interface SessionCounters {
@@ -32,21 +33,24 @@ export interface SessionCounters {
 export interface StepReport {
   readonly losses: Readonly<Record<string, number>>;
   readonly taskWeights: Readonly<Record<string, number>>;
-  /** Of decayed weights. */
+  /** Of decayed weights; of the first branch where there are branches. */
   readonly learningRate: number;
   /** Global norm of the accumulated gradient before clipping. */
   readonly gradientNorm: number;
+  /** The same of each branch, where there are branches. */
+  readonly branches?: Readonly<
+    Record<string, { readonly learningRate: number; readonly gradientNorm: number }>
+  >;
   /** What the balancer measured, by quantity and task; where the optimiser moved and there is anything. */
   readonly balance?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** The training state of a model and the programs that advance it by one batch. */
 export class TrainingSession {
-  readonly layout: StateLayout;
+  readonly #trained: TrainedLayout;
   readonly #model: Model;
   readonly #config: TrainConfig;
   readonly #tasks: readonly Task[];
-  readonly #optimiser: Optimiser;
   readonly #balancer: Balancer;
   readonly #programs: StepPrograms;
   readonly #stepsPerEpoch: number;
@@ -70,25 +74,24 @@ export class TrainingSession {
     this.#counters = { step: 0, updates: 0, updatedAt: 0, capacity };
     this.#stepsPerEpoch = stepsPerEpoch;
     this.#tasks = createTasks(model, config);
-    this.#optimiser = optimiserByName(config.optimizer);
     this.#balancer = balancerOf(model, this.#tasks, config);
-    const { parameters, buffers } = declareForTraining(model);
-    this.layout = layOut(parameters, buffers);
+    this.#trained = layOutTraining(model, declareForTraining(model), config);
     this.#state = this.#initialState(tensors);
     this.#programs = new StepPrograms(
       {
         model,
         tasks: this.#tasks,
-        layout: this.layout,
-        optimiser: this.#optimiser,
+        ...this.#trained,
         balancer: this.#balancer,
         normsAt: config.gradnorm.layer ?? model.sharedLayer,
         size: config.size,
-        clipNorm: config.clipNorm,
-        weightDecay: config.weightDecay,
       },
       { device: config.device, threads: config.threads },
     );
+  }
+
+  get layout(): StateLayout {
+    return this.#trained.layout;
   }
 
   get balancer(): Balancer {
@@ -109,7 +112,10 @@ export class TrainingSession {
     const rows = Math.max(...prepared.map((targets) => targets.rows));
     const capacity = Math.max(this.#counters.capacity, 2 ** Math.ceil(Math.log2(Math.max(rows, 1))));
     const compiled = await this.#programs.get(batch.frames.length, capacity);
-    const plan = this.#plan();
+    const plan = planStep(this.#trained, this.#config, {
+      ...this.#counters,
+      stepsPerEpoch: this.#stepsPerEpoch,
+    });
     const feeds = this.#feeds(batch, prepared, compiled, plan);
     const results = await compiled.run(feeds, this.#place());
     const number = (name: string) => (results.get(name) as HostTensor<"float32">).data[0];
@@ -120,8 +126,7 @@ export class TrainingSession {
           .map((name) => [name.slice("loss.".length), number(name)]),
       ),
       taskWeights: Object.fromEntries(this.#tasks.map(({ name }) => [name, number(`weight.${name}`)])),
-      learningRate: plan.learningRate,
-      gradientNorm: number("gradientNorm"),
+      ...progressOf(plan, (branch) => number(partName(branch, "gradientNorm"))),
       ...(plan.applies ? this.#balance(results) : {}),
     };
     if (
@@ -139,7 +144,10 @@ export class TrainingSession {
     }
     this.#requireWeights(report.taskWeights);
     this.#state = new Map(
-      [...this.#state.keys()].map((name) => [name, results.get(stateNames.next(name)) as HostTensor]),
+      [...this.#state].map(([name, current]) => [
+        name,
+        this.#frozen.has(name) ? current : (results.get(stateNames.next(name)) as HostTensor),
+      ]),
     );
     const step = this.#counters.step + 1;
     this.#counters = {
@@ -153,22 +161,17 @@ export class TrainingSession {
 
   /** The averaged parameters and buffers by name: the model that is validated and deployed. */
   averaged(): Map<string, HostTensor<"float32">> {
-    const vector = (name: string) => this.#state.get(name) as HostTensor;
+    const { parameters, frozen, buffers } = this.layout;
     return new Map([
-      ...this.layout.parameters.flatMap((group) => [
-        ...unpack(group, vector(stateNames.average(group.name))),
-      ]),
-      ...unpack(this.layout.buffers, vector(stateNames.averageBuffers)),
+      ...this.#unpack([...parameters, ...buffers], stateNames.average),
+      ...this.#unpack(frozen, stateNames.parameters),
     ]);
   }
 
   /** The parameters by name as they are trained, not averaged. */
   parameters(): Map<string, HostTensor<"float32">> {
-    return new Map(
-      this.layout.parameters.flatMap((group) => [
-        ...unpack(group, this.#state.get(stateNames.parameters(group.name)) as HostTensor),
-      ]),
-    );
+    const { parameters, frozen } = this.layout;
+    return this.#unpack([...parameters, ...frozen], stateNames.parameters);
   }
 
   /** Everything that `restore` needs, by name. */
@@ -200,20 +203,34 @@ export class TrainingSession {
     await this.#programs.close();
   }
 
+  #unpack(groups: readonly FlatGroup[], stateName: (group: string) => string) {
+    const vector = (group: string) => this.#state.get(stateName(group)) as HostTensor;
+    return new Map(groups.flatMap((group) => [...unpack(group, vector(group.name))]));
+  }
+
+  /** States that no step changes. */
+  get #frozen(): ReadonlySet<string> {
+    return new Set(this.layout.frozen.map(({ name }) => stateNames.parameters(name)));
+  }
+
   #initialState(tensors: ReadonlyMap<string, HostTensor>): Map<string, HostTensor> {
     const state = new Map<string, HostTensor>();
-    for (const group of this.layout.parameters) {
+    const { layout, parts } = this.#trained;
+    for (const group of layout.parameters) {
       const vector = pack(group, tensors);
       state.set(stateNames.parameters(group.name), vector);
       state.set(stateNames.average(group.name), vector);
       for (const name of this.#accumulators(group.name)) state.set(name, zeros("float32", [group.size]));
-      for (const slot of this.#optimiser.slots) {
+      for (const slot of parts.find(({ branch }) => branch === group.branch)?.optimiser.slots ?? []) {
         state.set(stateNames.slot(slot, group.name), zeros("float32", [group.size]));
       }
     }
-    const buffers = pack(this.layout.buffers, tensors);
-    state.set(stateNames.buffers, buffers);
-    state.set(stateNames.averageBuffers, buffers);
+    for (const group of layout.frozen) state.set(stateNames.parameters(group.name), pack(group, tensors));
+    for (const group of layout.buffers) {
+      const vector = pack(group, tensors);
+      state.set(stateNames.buffers(group.name), vector);
+      state.set(stateNames.average(group.name), vector);
+    }
     for (const [name, tensor] of this.#balancerState()) state.set(name, tensor);
     return state;
   }
@@ -248,7 +265,7 @@ export class TrainingSession {
 
   #sharedLayerSize(): number {
     const name = this.#config.gradnorm.layer ?? this.#model.sharedLayer;
-    const entries = this.layout.parameters.flatMap((group) => group.entries);
+    const entries = [...this.layout.parameters, ...this.layout.frozen].flatMap((group) => group.entries);
     // Where there is no such layer, building the step says so.
     return sizeOf(entries.find((entry) => entry.name === name)?.shape ?? []);
   }
@@ -285,37 +302,11 @@ export class TrainingSession {
     return { seed: this.#config.seed, step, epoch: Math.floor(step / this.#stepsPerEpoch) + 1 };
   }
 
-  /** Rates and coefficients of the coming step, and whether it ends an accumulation. */
-  #plan(): { scalars: Record<string, number>; applies: boolean; learningRate: number } {
-    const config = this.#config;
-    const { step, updates, updatedAt } = this.#counters;
-    const point = scheduleAt({ ...config, iteration: step, stepsPerEpoch: this.#stepsPerEpoch });
-    const applies = step + 1 - updatedAt >= point.accumulate;
-    const momentum = this.#optimiser.warmsMomentum ? point.momentum : config.momentum;
-    const coefficients = this.#optimiser.coefficientsAt({ momentum, applied: updates, applies });
-    const rates = { weight: point.lr.decay, norm: point.lr.norm, bias: point.lr.bias };
-    return {
-      applies,
-      learningRate: point.lr.decay,
-      scalars: {
-        ...Object.fromEntries(
-          this.layout.parameters.map(({ name, role }) => [`rate.${name}`, applies ? rates[role] : 0]),
-        ),
-        ...Object.fromEntries(
-          Object.entries(coefficients).map(([name, value]) => [`optimiser.${name}`, value]),
-        ),
-        weightDecay: scaledWeightDecay(config),
-        "accumulate.retain": applies ? 0 : 1,
-        "ema.keep": applies ? emaKeep(updates + 1, config.ema) : 1,
-      },
-    };
-  }
-
   #feeds(
     batch: FrameBatch,
     prepared: readonly PreparedTargets[],
     { inputs, dropouts, capacity }: StepProgram,
-    plan: { scalars: Record<string, number> },
+    plan: StepPlan,
   ): Map<string, HostTensor> {
     const feeds = new Map<string, HostTensor>([["images", batch.images], ...this.#state]);
     for (const targets of prepared) {
@@ -364,26 +355,45 @@ export function balancerOf(model: Model, tasks: readonly Task[], config: TrainCo
 }
 
 /**
- * Finds out, before anything is written, whether the balancer fits the model: builds the step for the smallest image.
- * @throws EchoDuetError `config` where it does not
+ * Finds out, before anything is written, whether the settings fit the model: builds the step for the smallest image.
+ * @throws EchoDuetError `config` where they do not
  */
-export function checkBalancing(model: Model, config: TrainConfig): void {
+export function checkTraining(model: Model, config: TrainConfig): void {
   const smallest = { ...config, size: { width: 32, height: 32 } };
   const tasks = createTasks(model, smallest);
   const balancer = balancerOf(model, tasks, smallest);
+  const trained = layOutTraining(model, declareForTraining(model), smallest);
   if (config.balancer === "static") return;
-  const { parameters, buffers } = declareForTraining(model);
   checkStep({
     ...smallest,
+    ...trained,
     model,
     tasks,
     balancer,
-    layout: layOut(parameters, buffers),
-    optimiser: optimiserByName(config.optimizer),
     normsAt: config.gradnorm.layer ?? model.sharedLayer,
     batch: 1,
     capacity: 1,
   });
+}
+
+/** Rate and gradient norm of a step, in all and by branch. */
+function progressOf(
+  { learningRates }: StepPlan,
+  normOf: (branch: TaskName | null) => number,
+): Pick<StepReport, "learningRate" | "gradientNorm" | "branches"> {
+  const parts = [...learningRates].map(([branch, learningRate]) => ({
+    branch,
+    learningRate,
+    gradientNorm: normOf(branch),
+  }));
+  const [{ learningRate }] = parts;
+  const gradientNorm = Math.hypot(...parts.map((part) => part.gradientNorm));
+  if (parts[0].branch === null) return { learningRate, gradientNorm: parts[0].gradientNorm };
+  return {
+    learningRate,
+    gradientNorm,
+    branches: Object.fromEntries(parts.map(({ branch, ...part }) => [branch, part])),
+  };
 }
 
 /** The parameters of a model: independent of batch and image size, so the smallest will do. */

@@ -1,5 +1,6 @@
 import type { Value } from "../graph/index.js";
 import { reshape, split } from "../graph/index.js";
+import type { TaskName } from "../models/index.js";
 import type { BufferSpec, ParameterRole, ParameterSpec } from "../nn/index.js";
 import { type HostTensor, hostTensor, randomStream, type Shape, sizeOf } from "../tensor/index.js";
 
@@ -19,28 +20,70 @@ export interface FlatGroup {
   readonly entries: readonly LayoutEntry[];
 }
 
+/** Parameters that are trained alike. */
+export interface ParameterGroup extends FlatGroup {
+  readonly role: ParameterRole;
+  /** The task whose own network they belong to; null where tasks share one. */
+  readonly branch: TaskName | null;
+}
+
 /** Where every parameter and buffer of a model lies in the training state. */
 export interface StateLayout {
-  readonly parameters: readonly (FlatGroup & { readonly role: ParameterRole })[];
-  readonly buffers: FlatGroup;
+  /** Those that are trained. */
+  readonly parameters: readonly ParameterGroup[];
+  /** Parameters that stay as they are: at most one group a branch. */
+  readonly frozen: readonly FlatGroup[];
+  /** At most one group a branch. */
+  readonly buffers: readonly FlatGroup[];
+}
+
+/** What decides in which group a tensor lies. */
+export interface Grouping {
+  branchOf(tensor: string): TaskName | null;
+  isFrozen(parameter: string): boolean;
 }
 
 const roles: readonly ParameterRole[] = ["weight", "norm", "bias"];
 
-/** Groups parameters by role, in the order of declaration; a role without parameters has no group. */
-export function layOut(parameters: readonly ParameterSpec[], buffers: readonly BufferSpec[]): StateLayout {
+/**
+ * Groups parameters by branch and role, in the order of declaration; a group without members is left out. Groups of
+ * a branch are `BRANCH.GROUP`, so a branch alone has the state that it has beside another one.
+ */
+export function layOut(
+  parameters: readonly ParameterSpec[],
+  buffers: readonly BufferSpec[],
+  { branchOf, isFrozen }: Grouping,
+): StateLayout {
+  const branches = [...new Set([...parameters, ...buffers].map(({ name }) => branchOf(name)))];
+  const groups = <S extends { readonly name: string; readonly shape: Shape }>(
+    group: string,
+    specs: readonly S[],
+  ) =>
+    branches.flatMap((branch) => {
+      const members = specs.filter(({ name }) => branchOf(name) === branch);
+      const name = partName(branch, group);
+      return members.length === 0 ? [] : [{ branch, ...flatGroup(name, members) }];
+    });
+  const trained = parameters.filter(({ name }) => !isFrozen(name));
+  const byRole = roles.flatMap((role) =>
+    groups(
+      role,
+      trained.filter((spec) => spec.role === role),
+    ).map((group) => ({ role, ...group })),
+  );
   return {
-    parameters: roles
-      .map((role) => ({
-        role,
-        ...flatGroup(
-          role,
-          parameters.filter((spec) => spec.role === role),
-        ),
-      }))
-      .filter((group) => group.size > 0),
-    buffers: flatGroup("buffers", buffers),
+    parameters: branches.flatMap((branch) => byRole.filter((group) => group.branch === branch)),
+    frozen: groups(
+      "frozen",
+      parameters.filter(({ name }) => isFrozen(name)),
+    ),
+    buffers: groups("buffers", buffers),
   };
+}
+
+/** `BRANCH.NAME`, or the name alone for a model without branches: of groups and of what the host feeds for them. */
+export function partName(branch: TaskName | null, name: string): string {
+  return branch === null ? name : `${branch}.${name}`;
 }
 
 function flatGroup(name: string, specs: readonly { name: string; shape: Shape }[]): FlatGroup {

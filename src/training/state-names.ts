@@ -5,9 +5,9 @@ export const stateNames = {
   accumulated: (group: string) => `accumulated/${group}`,
   /** One task's part of it, where a balancer combines the tasks' gradients. */
   taskAccumulated: (task: string, group: string) => `accumulated/${task}/${group}`,
+  /** Of a group of parameters or buffers. */
   average: (group: string) => `average/${group}`,
-  buffers: "buffers",
-  averageBuffers: "average/buffers",
+  buffers: (group: string) => group,
   balancer: (name: string) => `balancer/${name}`,
   /** Sums over the batches since the last update, for the balancer's update. */
   windowLosses: "window/losses",

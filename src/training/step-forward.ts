@@ -22,7 +22,9 @@ export interface StepForward {
   readonly dropouts: readonly DropoutSpec[];
   /** The groups' parameters as flat inputs. */
   readonly flats: ReadonlyMap<string, Value>;
-  /** Every parameter by name, in the order of the layout. */
+  /** Every trained parameter by name, in the order of the layout. */
+  readonly trained: ReadonlyMap<string, Value>;
+  /** Every parameter by name, frozen ones included. */
   readonly parameters: ReadonlyMap<string, Value>;
   readonly terms: readonly TaskTerm[];
   /** Task losses of the same batch with other parameters; batch statistics and dropout alike. */
@@ -37,14 +39,15 @@ export function buildForward(options: StepGraphOptions): StepForward {
   const { model, tasks, layout, batch, size } = options;
   const graph = new Graph();
   const images = graph.input("images", "uint8", [batch, 3, size.height, size.width]);
-  const flats = new Map(
-    layout.parameters.map((group) => [
-      group.name,
-      flatInput(graph, stateNames.parameters(group.name), group),
+  const flatsOf = (groups: readonly FlatGroup[]) =>
+    new Map(groups.map((group) => [group.name, flatInput(graph, stateNames.parameters(group.name), group)]));
+  const flats = flatsOf(layout.parameters);
+  const frozen = unpackAll(layout.frozen, flatsOf(layout.frozen));
+  const buffers = new Map(
+    layout.buffers.flatMap((group) => [
+      ...unpackValues(group, flatInput(graph, stateNames.buffers(group.name), group)),
     ]),
   );
-  const buffersFlat = flatInput(graph, stateNames.buffers, layout.buffers);
-  const buffers = unpackValues(layout.buffers, buffersFlat);
   const nextBuffers = new Map<string, Value>();
   const dropouts: DropoutSpec[] = [];
   const pixels = normalisePixels(graph, images);
@@ -54,6 +57,7 @@ export function buildForward(options: StepGraphOptions): StepForward {
       mode: "train",
       parameter: ({ name }) => parameters.get(name) as Value,
       buffer: ({ name }) => buffers.get(name) as Value,
+      frozen: (name) => frozen.has(name),
       updateBuffer: ({ name }: BufferSpec, next) => first && nextBuffers.set(name, next),
       dropout: (spec) => {
         if (first) dropouts.push(spec);
@@ -64,7 +68,8 @@ export function buildForward(options: StepGraphOptions): StepForward {
     return model.forward(scope, pixels);
   };
 
-  const parameters = unpackAll(layout.parameters, flats);
+  const trained = unpackAll(layout.parameters, flats);
+  const parameters = new Map([...trained, ...frozen]);
   const outputs = forward(parameters, true);
   const declared = tasks.map((task) => task.declare(graph, { batch, capacity: options.capacity }));
   const terms = tasks.map((task, i): TaskTerm => {
@@ -74,15 +79,16 @@ export function buildForward(options: StepGraphOptions): StepForward {
     const valid = greater(reduceSum(declared[i].images, [0], true), 0);
     return { task, ...loss, scale: scalarInput(graph, `scale.${task.name}`), valid };
   });
-  outputBuffers(graph, options, nextBuffers);
+  outputBuffers(graph, options, new Map([...buffers, ...nextBuffers]));
   return {
     graph,
     dropouts,
     flats,
+    trained,
     parameters,
     terms,
     lossesWith: (next) => {
-      const after = forward(unpackAll(layout.parameters, next), false);
+      const after = forward(new Map([...unpackAll(layout.parameters, next), ...frozen]), false);
       return declared.map((task) => task.loss(after).loss);
     },
   };
@@ -93,14 +99,16 @@ function outputBuffers(
   { layout }: StepGraphOptions,
   nextBuffers: ReadonlyMap<string, Value>,
 ): void {
-  const next = concat(
-    layout.buffers.entries.map(({ name, shape }) => reshape(nextBuffers.get(name) as Value, [sizeOf(shape)])),
-    0,
-  );
-  graph.output(stateNames.next(stateNames.buffers), next);
-  const average = flatInput(graph, stateNames.averageBuffers, layout.buffers);
   const keep = scalarInput(graph, "ema.keep");
-  graph.output(stateNames.next(stateNames.averageBuffers), movingAverage(average, next, keep));
+  for (const group of layout.buffers) {
+    const next = concat(
+      group.entries.map(({ name, shape }) => reshape(nextBuffers.get(name) as Value, [sizeOf(shape)])),
+      0,
+    );
+    graph.output(stateNames.next(stateNames.buffers(group.name)), next);
+    const average = flatInput(graph, stateNames.average(group.name), group);
+    graph.output(stateNames.next(stateNames.average(group.name)), movingAverage(average, next, keep));
+  }
 }
 
 function unpackAll(groups: readonly FlatGroup[], flats: ReadonlyMap<string, Value>): Map<string, Value> {

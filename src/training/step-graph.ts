@@ -45,7 +45,7 @@ export interface StepGraph {
  * The whole training step with weighted losses: forward, losses, weighting, backward, accumulation, clipping,
  * optimiser, moving averages, and the balancer's update. Inputs are `images`, the tasks' targets, dropout masks, the
  * state and the step's scalars; outputs `next/STATE`, `loss.TASK`, `loss.TASK.ITEM`, `weight.TASK`, `gradientNorm`
- * (of the accumulated gradient, before clipping) and `balance.QUANTITY`.
+ * (of the accumulated gradient, before clipping; `BRANCH.gradientNorm` of each branch where there are branches) and `balance.QUANTITY`.
  *
  * The gradient is that of Σ weight · scale · loss, summed over the accumulated batches. The host feeds the
  * scales (`scale.TASK`): with the batch size there, it is the sum over images that YOLOv5's learning
@@ -54,15 +54,12 @@ export interface StepGraph {
 export function buildStepGraph(options: WeightingStepOptions): StepGraph {
   const { layout } = options;
   const forward = buildForward(options);
-  const { graph, parameters } = forward;
+  const { graph, trained } = forward;
   const balance = declareBalance(options, forward);
   const total = balance.weighted.reduce((a, b) => add(a, b));
-  const names = layout.parameters.flatMap((group) => group.entries.map(({ name }) => name));
+  const names = [...trained.keys()];
   const gradients = new Map(
-    gradientsOf(
-      total,
-      names.map((name) => parameters.get(name) as Value),
-    ).map((gradient, i) => [names[i], gradient]),
+    gradientsOf(total, [...trained.values()]).map((gradient, i) => [names[i], gradient]),
   );
 
   const retain = scalarInput(graph, "accumulate.retain");
@@ -74,7 +71,7 @@ export function buildStepGraph(options: WeightingStepOptions): StepGraph {
     graph.output(stateNames.next(stateNames.accumulated(group.name)), mul(gradient, retain));
     return { group, flat: forward.flats.get(group.name) as Value, gradient };
   });
-  const next = buildUpdate(graph, options, sums);
+  const next = buildUpdate(graph, options.parts, sums);
   updateBalance(options, forward, balance, next);
   if (options.inspect) {
     for (const [name, gradient] of gradients) graph.output(`gradient.${name}`, gradient);

@@ -1,13 +1,13 @@
 import { type Graph, mul, type Value } from "../graph/index.js";
 import { clipFactor, globalNorm, movingAverage } from "../optim/index.js";
-import type { StateLayout } from "./state-layout.js";
+import { type ParameterGroup, partName } from "./state-layout.js";
 import { stateNames } from "./state-names.js";
 import { flatInput, scalarInput } from "./step-forward.js";
-import type { StepGraphOptions } from "./step-options.js";
+import type { TrainedPart } from "./step-options.js";
 
 /** A parameter group with its accumulated gradient. */
 export interface GroupGradient {
-  readonly group: StateLayout["parameters"][number];
+  readonly group: ParameterGroup;
   /** Parameters, float [n]. */
   readonly flat: Value;
   /** Their gradient, float [n]. */
@@ -15,50 +15,60 @@ export interface GroupGradient {
 }
 
 /**
- * Clips the gradient, moves the parameters and their average. Names the outputs `gradientNorm` (before clipping) and
- * the next state.
+ * Clips each part's gradient, moves the parameters and their average. Names the outputs `gradientNorm` (before
+ * clipping; of each branch, `BRANCH.gradientNorm`) and the next state.
  * @returns the next parameters by group
  */
 export function buildUpdate(
   graph: Graph,
-  options: Pick<StepGraphOptions, "optimiser" | "clipNorm" | "weightDecay">,
+  parts: readonly TrainedPart[],
   groups: readonly GroupGradient[],
 ): Map<string, Value> {
+  return new Map(
+    parts.flatMap((part) =>
+      updatePart(
+        graph,
+        part,
+        groups.filter(({ group }) => group.branch === part.branch),
+      ),
+    ),
+  );
+}
+
+function updatePart(graph: Graph, part: TrainedPart, groups: readonly GroupGradient[]): [string, Value][] {
   const keep = scalarInput(graph, "ema.keep");
   const norm = globalNorm(groups.map(({ gradient }) => gradient));
-  graph.output("gradientNorm", norm);
-  const factor = options.clipNorm > 0 ? clipFactor(norm, options.clipNorm) : null;
-  return new Map(
-    groups.map(({ group, flat, gradient }) => {
-      const clipped = factor ? mul(gradient, factor) : gradient;
-      const next = updateGroup(graph, options, { group, flat, gradient: clipped });
-      const average = flatInput(graph, stateNames.average(group.name), group);
-      graph.output(stateNames.next(stateNames.average(group.name)), movingAverage(average, next, keep));
-      return [group.name, next];
-    }),
-  );
+  graph.output(partName(part.branch, "gradientNorm"), norm);
+  const factor = part.settings.clipNorm > 0 ? clipFactor(norm, part.settings.clipNorm) : null;
+  return groups.map(({ group, flat, gradient }) => {
+    const clipped = factor ? mul(gradient, factor) : gradient;
+    const next = updateGroup(graph, part, { group, flat, gradient: clipped });
+    const average = flatInput(graph, stateNames.average(group.name), group);
+    graph.output(stateNames.next(stateNames.average(group.name)), movingAverage(average, next, keep));
+    return [group.name, next];
+  });
 }
 
 /** The optimiser's update of one group; returns the next parameters. */
 function updateGroup(
   graph: Graph,
-  { optimiser, weightDecay }: Pick<StepGraphOptions, "optimiser" | "weightDecay">,
+  { branch, optimiser, settings }: TrainedPart,
   { group, flat, gradient }: GroupGradient,
 ): Value {
   const slots: Record<string, Value> = {};
   for (const slot of optimiser.slots) {
     slots[slot] = flatInput(graph, stateNames.slot(slot, group.name), group);
   }
-  const decays = group.role === "weight" && weightDecay > 0;
+  const decays = group.role === "weight" && settings.weightDecay > 0;
   const next = optimiser.update({
     graph,
     parameters: flat,
     gradient,
     slots,
-    decay: decays ? scalarInput(graph, "weightDecay") : null,
+    decay: decays ? scalarInput(graph, partName(branch, "weightDecay")) : null,
     terms: {
       rate: scalarInput(graph, `rate.${group.name}`),
-      coefficient: (name) => scalarInput(graph, `optimiser.${name}`),
+      coefficient: (name) => scalarInput(graph, partName(branch, `optimiser.${name}`)),
     },
   });
   graph.output(stateNames.next(stateNames.parameters(group.name)), next.parameters);

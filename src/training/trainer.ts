@@ -7,11 +7,11 @@ import {
   selectFraction,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
-import { createModel, type Model } from "../models/index.js";
+import { createModel, type Model, type TaskName } from "../models/index.js";
 import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
 import { checkLeakage } from "./leakage-gate.js";
 import { RunDirectory } from "./run-directory.js";
-import { checkBalancing, declareForTraining } from "./session.js";
+import { checkTraining, declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
 import {
   type StartingTensors,
@@ -22,7 +22,7 @@ import {
   type TrainResult,
 } from "./training-loop.js";
 import { echoduetVersion } from "./versions.js";
-import { applyWeights, readWeights } from "./weights.js";
+import { applyWeights, type LoadedWeights, readWeights, type Weights } from "./weights.js";
 
 /**
  * Trains a model as configured, in a new run directory.
@@ -35,7 +35,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   const model = modelOf(resolved, data.description);
   const start = startingTensors(model, resolved);
   // What only the first step would find out otherwise, when there is a run directory already.
-  checkBalancing(model, resolved);
+  checkTraining(model, resolved);
   deviceOptions(resolved.device);
   const run = RunDirectory.create(resolved.out, resolved, {
     echoduet: echoduetVersion,
@@ -63,12 +63,16 @@ export async function resume(directory: string, options: TrainOptions = {}): Pro
     }
     const model = modelOf(run.config, data.description);
     // A checkpoint holds every tensor: the file that the run began from may be gone.
-    const config = checkpoint ? { ...run.config, weights: null } : run.config;
+    const config = checkpoint ? withoutWeights(run.config) : run.config;
     const start = startingTensors(model, config);
     return await runTraining({ run, data, model, start, checkpoint, options });
   } finally {
     run.close();
   }
+}
+
+function withoutWeights(config: TrainConfig): TrainConfig {
+  return { ...config, weights: null, detectionWeights: null, classificationWeights: null };
 }
 
 function openData(config: TrainConfig): TrainingData {
@@ -81,27 +85,45 @@ function openData(config: TrainConfig): TrainingData {
 }
 
 function modelOf(config: TrainConfig, description: DataDescription): Model {
-  return createModel(config.model, {
-    classes: description.names.length,
-    views: description.views.length,
-    tap: config.tap,
-    detachClassifier: config.detachClassifier,
-    dropout: config.dropout,
-  });
+  const { names, views } = description;
+  return createModel(config.model, { ...config, classes: names.length, views: views.length });
 }
 
-/** New tensors by the seed, with those of `config.weights` laid over them. */
+/** New tensors by the seed, with those of the configured weights laid over them. */
 function startingTensors(model: Model, config: TrainConfig): StartingTensors {
   const declaration = declareForTraining(model);
   const initial = initialTensors(declaration.parameters, declaration.buffers, config.seed);
-  if (config.weights === null) return { tensors: initial, note: null };
-  const weights = readWeights(config.weights);
-  const { tensors, loaded, left } = applyWeights(weights, model, declaration, initial);
-  const note =
-    left.length === 0
-      ? `${weights.path}: all ${loaded} tensors loaded`
-      : `${weights.path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`;
-  return { tensors, note };
+  const start: StartingTensors = { tensors: initial, note: null };
+  return sourcesOf(model, config).reduce(({ tensors, note }, { path, branch }) => {
+    const weights = readWeights(path);
+    const applied = applyWeights(weights, model, declaration, tensors, branch);
+    return { tensors: applied.tensors, note: [note, describeLoaded(weights, applied)].join("\n").trim() };
+  }, start);
+}
+
+/** The weights files of a training: one for all, or those of the branches. */
+function sourcesOf(model: Model, config: TrainConfig): { path: string; branch?: TaskName }[] {
+  const { weights, detectionWeights, classificationWeights } = config;
+  const ofBranches = { detection: detectionWeights, classification: classificationWeights };
+  const declared = declareForTraining(model).parameters.map(({ name }) => model.branchOf(name));
+  const own = Object.entries(ofBranches).flatMap(([branch, path]) =>
+    path === null ? [] : [{ path, branch: branch as TaskName }],
+  );
+  const stranger = own.find(({ branch }) => !declared.includes(branch));
+  if (stranger) {
+    throw new EchoDuetError(
+      "config",
+      `${stranger.branch}Weights: expects a model with a ${stranger.branch} branch, such as dual-yolov5n, got ${model.name}; use weights`,
+    );
+  }
+  // The file of a branch comes after the one for all, and so over it.
+  return [...(weights === null ? [] : [{ path: weights }]), ...own];
+}
+
+function describeLoaded({ path }: Weights, { loaded, left }: LoadedWeights): string {
+  return left.length === 0
+    ? `${path}: all ${loaded} tensors loaded`
+    : `${path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`;
 }
 
 async function runTraining(training: Training): Promise<TrainResult> {

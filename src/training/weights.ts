@@ -1,8 +1,8 @@
 import { openSync, readSync, closeSync } from "node:fs";
 import { EchoDuetError } from "../errors.js";
-import type { Declaration, Model } from "../models/index.js";
+import type { Declaration, Model, TaskName } from "../models/index.js";
 import { describeFileKind, fileKind, readPyTorchCheckpoint, readSafetensors } from "../onnx/index.js";
-import { type HostTensor, sameShape, showShape } from "../tensor/index.js";
+import { type HostTensor, sameShape, type Shape, showShape } from "../tensor/index.js";
 import { ioError } from "../io/index.js";
 import { readCheckpoint } from "./checkpoint.js";
 import { findWeights } from "./run-directory.js";
@@ -54,8 +54,10 @@ export interface LoadedWeights {
 }
 
 /**
- * Lays the tensors of a weights file over a model's initial ones. Every tensor outside the heads must be
- * there in its shape; heads of other classes, and heads that the file lacks, stay as initialised.
+ * Lays the tensors of a weights file over a model's initial ones. Every tensor outside heads and added parts must be
+ * there in its shape; heads of other classes, and what the file lacks of heads and added parts, stay as initialised.
+ * So does a whole branch that the file does not fit, as long as it fits another one.
+ * @param branch takes the tensors of that branch alone
  * @throws EchoDuetError `checkpoint` where the file is of another network, with the first tensors that do not fit
  */
 export function applyWeights(
@@ -63,31 +65,70 @@ export function applyWeights(
   model: Model,
   declaration: Declaration,
   initial: ReadonlyMap<string, HostTensor<"float32">>,
+  branch?: TaskName,
 ): LoadedWeights {
-  const tensors = new Map(initial);
+  const specs = [...declaration.parameters, ...declaration.buffers];
+  const branches = [...new Set(specs.map(({ name }) => model.branchOf(name)))];
+  const fits = branches
+    .filter((each) => branch === undefined || each === branch)
+    .map((each) => ({
+      branch: each,
+      ...fitTensors(
+        weights,
+        model,
+        specs.filter(({ name }) => model.branchOf(name) === each),
+      ),
+    }));
+  const fitting = fits.filter(({ wrong }) => wrong.length === 0);
+  if (fitting.length === 0) throw unfit(weights, model, fits[0]?.wrong ?? []);
+  const found = fitting.flatMap((fit) => [...fit.found]);
+  const whole = fits.filter((fit) => !fitting.includes(fit));
+  return {
+    tensors: new Map([...initial, ...found]),
+    loaded: found.length,
+    left: [
+      ...fitting.flatMap(({ left }) => left),
+      ...whole.map((fit) => `the whole ${fit.branch} branch, ${fit.wrong[0]}`),
+    ],
+  };
+}
+
+interface Fit {
+  readonly found: ReadonlyMap<string, HostTensor<"float32">>;
+  /** Tensors that may stay as initialised, and those that may not: `NAME (reason)`. */
+  readonly left: readonly string[];
+  readonly wrong: readonly string[];
+}
+
+function fitTensors(
+  weights: Weights,
+  model: Model,
+  specs: readonly { readonly name: string; readonly shape: Shape }[],
+): Fit {
+  const found = new Map<string, HostTensor<"float32">>();
   const left: string[] = [];
   const wrong: string[] = [];
-  let loaded = 0;
-  for (const { name, shape } of [...declaration.parameters, ...declaration.buffers]) {
-    const given = weights.tensors.get(name);
+  for (const { name, shape } of specs) {
+    const given = model.namesInFiles(name).flatMap((known) => weights.tensors.get(known) ?? [])[0];
     if (given?.dtype === "float32" && sameShape(given.shape, shape)) {
-      tensors.set(name, given as HostTensor<"float32">);
-      loaded++;
+      found.set(name, given as HostTensor<"float32">);
       continue;
     }
     const reason = given
       ? `${showShape(given.shape)} in the file, ${showShape(shape)} here`
       : "not in the file";
-    (model.isHead(name) ? left : wrong).push(`${name} (${reason})`);
+    const mayStay = model.isHead(name) || (!given && model.isAdded(name));
+    (mayStay ? left : wrong).push(`${name} (${reason})`);
   }
-  if (wrong.length > 0) {
-    const shown = wrong.slice(0, 3).join("; ") + (wrong.length > 3 ? `; and ${wrong.length - 3} more` : "");
-    throw new EchoDuetError(
-      "checkpoint",
-      `${weights.path}: does not fit ${model.name}: ${shown}; choose the model of the same size`,
-    );
-  }
-  return { tensors, loaded, left };
+  return { found, left, wrong };
+}
+
+function unfit({ path }: Weights, model: Model, wrong: readonly string[]): EchoDuetError {
+  const shown = wrong.slice(0, 3).join("; ") + (wrong.length > 3 ? `; and ${wrong.length - 3} more` : "");
+  return new EchoDuetError(
+    "checkpoint",
+    `${path}: does not fit ${model.name}: ${shown}; choose the model of the same size`,
+  );
 }
 
 function headOf(path: string): Uint8Array {

@@ -5,7 +5,7 @@ import { createModel } from "../../src/models/index.js";
 import type { HostTensor } from "../../src/tensor/index.js";
 import {
   balancerOf,
-  checkBalancing,
+  checkTraining,
   declareForTraining,
   type StepReport,
   TrainingSession,
@@ -199,7 +199,7 @@ describe("PCGrad", () => {
 });
 
 describe("a balancer that does not fit the model", () => {
-  const check = (options: Options) => () => checkBalancing(modelOf(configOf(options)), configOf(options));
+  const check = (options: Options) => () => checkTraining(modelOf(configOf(options)), configOf(options));
   it.each<[string, Options, RegExp]>([
     ["one task", { model: "detect-yolov5n", balancer: "gradnorm" }, /gradnorm: expects two tasks.*static/],
     ["nothing shared", { balancer: "gradnorm", detachClassifier: true }, /no shared parameters.*static/],

@@ -117,7 +117,11 @@ const poolingModel: Model = {
   classes: 0,
   views: 512,
   sharedLayer: null,
+  alone: new Map(),
+  branchOf: () => null,
   isHead: () => false,
+  isAdded: () => false,
+  namesInFiles: (tensor) => [tensor],
   forward: (scope: Scope, images) => {
     const weight = scope.child("stem").parameter("weight", [2, 3, 1, 1], "weight", constantInitialiser(1));
     const convolved = conv(images, weight, { strides: [1, 1], pads: [0, 0] });

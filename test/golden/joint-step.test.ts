@@ -81,7 +81,9 @@ describe.skipIf(!python)("three joint training steps", () => {
       ...session.layout.parameters.flatMap((group) => [
         ...unpack(group, vector(stateNames.parameters(group.name))),
       ]),
-      ...unpack(session.layout.buffers, vector(stateNames.buffers)),
+      ...session.layout.buffers.flatMap((group) => [
+        ...unpack(group, vector(stateNames.buffers(group.name))),
+      ]),
     ]);
     await session.close();
 

@@ -42,6 +42,10 @@ function featureModel(build: Build): Model {
     classes: 0,
     views: 1,
     sharedLayer: null,
+    alone: new Map(),
+    branchOf: () => null,
+    isAdded: () => false,
+    namesInFiles: (tensor) => [tensor],
     isHead: () => false,
     forward: (scope, images) => {
       const features = build(scope, images);

@@ -15,6 +15,10 @@ export function tinyModel({ detached = false } = {}): Model {
     classes: 4,
     views: 3,
     sharedLayer: detached ? null : "model.2.conv.weight",
+    alone: new Map(),
+    branchOf: () => null,
+    isAdded: () => false,
+    namesInFiles: (tensor) => [tensor],
     isHead: (parameter) => /^(model\.24\.|classifier\.)/.test(parameter),
     forward: (scope, images) => {
       const down = (index: number, x: typeof images, filters: number) =>
@@ -24,7 +28,11 @@ export function tinyModel({ detached = false } = {}): Model {
       const p5 = down(4, p4, 8);
       return {
         detection: yolov5Head(scope, { p3, p4, p5 }, 4),
-        classification: classifierHead(scope, detached ? stopGradient(p3) : p3, { views: 3, dropout: 0.2 }),
+        classification: classifierHead(scope.child("classifier"), detached ? stopGradient(p3) : p3, {
+          views: 3,
+          dropout: 0.2,
+          pooling: "avg",
+        }),
       };
     },
   };
