@@ -5,16 +5,18 @@ import {
   type LayerInterference,
   type ModelProvenance,
 } from "../serving/index.js";
-import { describeMark } from "../training/index.js";
+import { describeMark, type Independence } from "../training/index.js";
 
 /** The report of `echoduet interference` as tables. */
 export function formatInterference(report: InterferenceReport): string {
-  const { provenance, tasks, weights, statement, groups } = report;
+  const { provenance, tasks, weights, statement, independence, groups } = report;
   const lines = [
     `${describe(provenance)} on ${provenance.split} of ${provenance.data}: ${provenance.images} images`,
     ...marks("", provenance, provenance.images),
   ];
-  if (statement !== null) return [...lines, statement].join("\n");
+  if (statement !== null) {
+    return [...lines, statement, ...(independence ? describeIndependence(independence) : [])].join("\n");
+  }
   const { width, height } = provenance.size;
   lines.push(
     `averaged weights, batch statistics, ${width}x${height}, seed ${provenance.seed}`,
@@ -37,6 +39,22 @@ export function formatInterference(report: InterferenceReport): string {
     ]),
   );
   return lines.join("\n");
+}
+
+function describeIndependence({ reached, shared, gradients }: Independence): string[] {
+  const counts = Object.entries(reached).map(([task, count]) => `${task} ${count}`);
+  return [
+    `parameter tensors that a loss reaches: ${counts.join(", ")}, both ${shared}`,
+    "",
+    table([
+      ["loss", "parameters of", "largest entry of the gradient"],
+      ...gradients.map(({ loss, parametersOf, largest }) => [
+        loss,
+        parametersOf,
+        largest === 0 ? "0" : largest.toExponential(2),
+      ]),
+    ]),
+  ];
 }
 
 const measures = ["cosine", "ratio", "conflicts", "removable"];

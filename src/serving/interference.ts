@@ -20,7 +20,10 @@ import type { DeviceName } from "../runtime/index.js";
 import { randomStream } from "../tensor/index.js";
 import {
   echoduetVersion,
+  type Independence,
   type Interference,
+  measureIndependence,
+  probeFrames,
   readEvents,
   runFiles,
   SharedGradients,
@@ -92,6 +95,8 @@ export interface InterferenceReport {
   readonly weightsFrom: "events" | "config";
   /** Why there is nothing below; null where there is. */
   readonly statement: string | null;
+  /** That nothing is shared, measured on a batch of the split; null where something is, or there is one task. */
+  readonly independence: Independence | null;
   readonly groups: readonly GroupInterference[];
 }
 
@@ -130,11 +135,26 @@ export async function measureInterference(options: InterferenceOptions): Promise
       weights,
       weightsFrom: from,
       statement: shares ? null : nothingShared,
+      independence: shares ? null : await independenceOf({ analysed, loader, frames, options }),
       groups: await measureGroups(groups, { analysed, gradients, loader, weights, options }),
     };
   } finally {
     await Promise.all([gradients.close(), loader.close()]);
   }
+}
+
+async function independenceOf({
+  analysed: { model, metadata, weights },
+  loader,
+  frames,
+  options: { size, device, threads, seed, batch },
+}: Pick<Measuring, "analysed" | "loader" | "options"> & {
+  readonly frames: readonly FrameRecord[];
+}): Promise<Independence | null> {
+  if (model.tasks.length < 2 || frames.length === 0) return null;
+  const config = { ...metadata.config, size: size ?? metadata.config.size, device, threads };
+  const indices = probeFrames(frames, { count: batch ?? config.batch, seed });
+  return measureIndependence(model, config, await loader.batch(indices), weights.tensors);
 }
 
 interface FrameGroup {

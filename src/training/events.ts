@@ -37,6 +37,8 @@ const loggedEventSchema = z.discriminatedUnion("type", [
     taskWeights: reals,
     learningRate: real,
     gradientNorm: real.nullable(),
+    /** The same of each branch, where the model has branches. */
+    branches: z.record(z.string(), z.strictObject({ learningRate: real, gradientNorm: real })).optional(),
     /** What the balancer measured, by quantity and task, such as GradNorm's norms, rates and targets. */
     balance: z.record(z.string(), reals).optional(),
   }),

@@ -10,6 +10,7 @@ export {
   type Speed,
 } from "./evaluate.js";
 export { type LoggedEvent, readEvents, type TrainingEvent } from "./events.js";
+export { type GradientReach, type Independence, measureIndependence } from "./independence.js";
 export {
   type Interference,
   type InterferenceMeasure,

@@ -1,7 +1,7 @@
 import { gradientsOf } from "../autodiff/index.js";
 import type { TrainConfig } from "../config/index.js";
 import type { FrameBatch, FrameRecord } from "../data/index.js";
-import { filled, Graph, type Value } from "../graph/index.js";
+import type { Graph, Value } from "../graph/index.js";
 import {
   type Conflict,
   conflictOf,
@@ -14,9 +14,9 @@ import {
   sumGrams,
 } from "../interference/index.js";
 import type { Model } from "../models/index.js";
-import { normalisePixels, Scope } from "../nn/index.js";
 import { Program, resolveThreads } from "../runtime/index.js";
 import { type HostTensor, randomStream } from "../tensor/index.js";
+import { buildLossGraph, type LossGraph } from "./loss-graph.js";
 import type { Task } from "./task.js";
 import { createTasks } from "./task-set.js";
 
@@ -35,14 +35,6 @@ export interface InterferenceMeasure extends Interference {
   readonly seconds: number;
   /** By which the step multiplies each task's mean loss: task weight · scale / batch size. */
   readonly weights: Readonly<Record<string, number>>;
-}
-
-/** The forward pass and the losses of a model in training, and nothing that would change its state. */
-interface LossGraph {
-  readonly graph: Graph;
-  readonly parameters: ReadonlyMap<string, Value>;
-  /** One scalar a task: the mean loss, unweighted. */
-  readonly losses: readonly Value[];
 }
 
 /**
@@ -147,26 +139,8 @@ export class SharedGradients {
   }
 
   #lossGraph(batch: number, capacity: number): LossGraph {
-    const { width, height } = this.#config.size;
-    const graph = new Graph();
-    const images = graph.input("images", "uint8", [batch, 3, height, width]);
-    const parameters = new Map<string, Value>();
-    const scope = new Scope({
-      graph,
-      mode: "train",
-      parameter: ({ name, shape }) => {
-        const value = graph.input(name, "float32", shape);
-        parameters.set(name, value);
-        return value;
-      },
-      // Running statistics are neither read by the loss nor kept here.
-      buffer: ({ shape }) => filled(graph, shape, 0),
-      updateBuffer: () => {},
-      dropout: ({ shape }) => filled(graph, shape, 1),
-    });
-    const outputs = this.#model.forward(scope, normalisePixels(graph, images));
-    const losses = this.#tasks.map((task) => task.declare(graph, { batch, capacity }).loss(outputs).loss);
-    return { graph, parameters, losses };
+    const shape = { ...this.#config.size, batch, capacity };
+    return buildLossGraph(this.#model, this.#tasks, shape);
   }
 }
 

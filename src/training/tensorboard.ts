@@ -127,6 +127,9 @@ function summariesOf(event: LoggedEvent): Summary[] {
         ...tagged("weight", event.taskWeights),
         ["optimiser/learningRate", event.learningRate],
         ["optimiser/gradientNorm", event.gradientNorm],
+        ...Object.entries(event.branches ?? {}).flatMap(([branch, values]) =>
+          tagged(`optimiser.${branch}`, values),
+        ),
         ...Object.entries(event.balance ?? {}).flatMap(([quantity, values]) =>
           tagged(`balance/${quantity}`, values),
         ),

@@ -80,7 +80,8 @@ describe("a dual model", () => {
     expect(own(both.state).length).toBe(parts.flatMap(({ state }) => own(state)).length);
     for (const part of parts) {
       expect(own(part.state).length).toBeGreaterThan(10);
-      for (const [name, tensor] of own(part.state)) expect(bytes(both.state.get(name)), name).toBe(bytes(tensor));
+      for (const [name, tensor] of own(part.state))
+        expect(bytes(both.state.get(name)), name).toBe(bytes(tensor));
       for (const [name, tensor] of part.averaged)
         expect(bytes(both.averaged.get(name)), name).toBe(bytes(tensor));
       part.reports.forEach((report, step) => {

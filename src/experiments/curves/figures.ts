@@ -113,13 +113,14 @@ export function figuresOf(runs: readonly RunHistory[]): Figure[] {
     ...lines("learning-rate", "Learning rate", "Of weights that decay.", {
       of: ({ learningRate }) => learningRate,
       y: "learning rate",
+      together: true,
       chart: { x: step, fromZero: true, nested: true },
     }),
     ...lines(
       "gradient-norm",
       "Gradient norm",
-      `Over all parameters and both tasks, as accumulated, before clipping. ${averaged}`,
-      { of: ({ gradientNorm }) => gradientNorm, y: "global gradient norm", chart: perStep },
+      `Over all parameters, of each branch where there are branches, as accumulated, before clipping. ${averaged}`,
+      { of: ({ gradientNorm }) => gradientNorm, y: "gradient norm", chart: perStep },
     ),
     ...lines("validation", "Validation metrics", validationCaption(runs), {
       of: ({ validation }) => validation,

@@ -91,14 +91,28 @@ function readRunHistory(path: string, name: string): RunHistory {
     epochs: steps[steps.length - 1].epoch,
     losses: byStep(({ losses }) => losses),
     taskWeights: byStep(({ taskWeights }) => taskWeights),
-    learningRate: byStep(({ learningRate }) => ({ "learning rate": learningRate })),
-    gradientNorm: byStep(({ gradientNorm }) => ({ "gradient norm": gradientNorm })),
+    learningRate: byStep(
+      ({ learningRate, branches }) =>
+        byBranch(branches, (branch) => branch.learningRate) ?? { "learning rate": learningRate },
+    ),
+    gradientNorm: byStep(
+      ({ gradientNorm, branches }) =>
+        byBranch(branches, (branch) => branch.gradientNorm) ?? { "gradient norm": gradientNorm },
+    ),
     balance: new Map(quantities.map((quantity) => [quantity, byStep(({ balance }) => balance?.[quantity])])),
     validation: curvesOf(validations.map(({ epoch, metrics, fitness }) => [epoch, { ...metrics, fitness }])),
     validationSplits: [...new Set(validations.map(({ split }) => split))],
     alarms: of("alarm"),
     probes: of("interference"),
   };
+}
+
+/** One number a branch; undefined where the model has no branches. */
+function byBranch(
+  branches: EventOf<"step">["branches"],
+  pick: (branch: { readonly learningRate: number; readonly gradientNorm: number }) => number,
+): Record<string, number> | undefined {
+  return branches && Object.fromEntries(Object.entries(branches).map(([name, each]) => [name, pick(each)]));
 }
 
 /** Rows of named numbers as one curve a name; null is no point, and a name with no point has no curve. */
