@@ -17,3 +17,14 @@ export function fanInUniform(fanIn?: number): Initialiser {
     return Float32Array.from({ length: sizeOf(shape) }, () => random.uniform(-bound, bound));
   };
 }
+
+/**
+ * Normal with variance 2 / fan out (He et al. 2015, arXiv 1502.01852, equation 14), for a convolution that ReLU
+ * follows: the backward pass keeps the gradient's variance. Fan out: filters times kernel elements.
+ */
+export function kaimingNormal(): Initialiser {
+  return (shape, random) => {
+    const deviation = Math.sqrt(2 / (shape[0] * sizeOf(shape.slice(2))));
+    return Float32Array.from({ length: sizeOf(shape) }, () => deviation * random.normal());
+  };
+}

@@ -11,6 +11,9 @@ export interface LayerOptions {
   /** `train` by default. */
   readonly mode?: Mode;
   readonly frozen?: (name: string) => boolean;
+  readonly layer?: (name: string, output: Value) => void;
+  /** Whether `feeds` are drawn; true by default. */
+  readonly draw?: boolean;
 }
 
 /** A layer alone in a graph: its input `x` and every tensor that it asks for are the graph's inputs. */
@@ -37,6 +40,7 @@ export function buildLayer(
   const updates = new Map<string, Value>();
   const feeds: Record<string, number[]> = {};
   const input = (name: string, of: Shape) => {
+    if (options.draw === false) return graph.input(name, "float32", of);
     const random = randomStream(5, "layer", name);
     const draw = name.endsWith("running_var") ? () => random.uniform(0.5, 2) : () => random.normal();
     feeds[name] = Array.from({ length: sizeOf(of) }, () => Math.fround(draw()));
@@ -56,6 +60,7 @@ export function buildLayer(
     dropout: () => expect.unreachable("no dropout"),
     updateBuffer: ({ name }, next) => updates.set(name, next),
     ...(options.frozen ? { frozen: options.frozen } : {}),
+    ...(options.layer ? { layer: options.layer } : {}),
   });
   const x = input("x", shape);
   return { x, y: build(scope, x), parameters, buffers, updates, feeds };

@@ -108,6 +108,7 @@ const convolutions: readonly Convolution[] = [
   { x: [1, 2, 6, 6], weight: [2, 2, 3, 3], dy: [1, 2, 2, 2], strides: [2, 2], pads: [0, 0] },
   { x: [2, 3, 5, 6], weight: [2, 3, 1, 1], dy: [2, 2, 3, 3], strides: [2, 2], pads: [0, 0] },
   { x: [1, 3, 12, 10], weight: [2, 3, 6, 6], dy: [1, 2, 6, 5], strides: [2, 2], pads: [2, 2] },
+  { x: [2, 2, 8, 12], weight: [2, 2, 7, 7], dy: [2, 2, 4, 6], strides: [2, 2], pads: [3, 3] },
   { x: [3, 2, 6, 7], weight: [2, 2, 3, 5], dy: [3, 2, 6, 7], strides: [1, 1], pads: [1, 2] },
   { x: [1, 2, 7, 6], weight: [3, 2, 5, 3], dy: [1, 3, 4, 6], strides: [2, 1], pads: [2, 1] },
 ];
@@ -277,6 +278,7 @@ export const operatorCases: { readonly [K in OpName]: readonly OperatorCase<K>[]
     { inputs: [float([1, 1, 4, 4], distinct())], attrs: { kernel: 2, stride: 2, pad: 0 } },
     { inputs: [float([3, 2, 5, 7], distinct())], attrs: { kernel: 5, stride: 1, pad: 2 } },
     { inputs: [float([2, 1, 7, 6], distinct())], attrs: { kernel: 3, stride: 2, pad: 1 } },
+    { inputs: [float([1, 2, 8, 4], distinct())], attrs: { kernel: 3, stride: 2, pad: 1 } },
     { inputs: [float([1, 2, 3, 2], distinct())], attrs: { kernel: 1, stride: 1, pad: 0 } },
   ],
   UpsampleNearest: images.flatMap((shape) => [
