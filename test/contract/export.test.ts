@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resolveTrainConfig } from "../../src/config/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 import { sha256File } from "../../src/io/index.js";
-import { createModel } from "../../src/models/index.js";
+import { createModel, type ModelOptions } from "../../src/models/index.js";
 import { encodeSafetensors, readModelMetadata } from "../../src/onnx/index.js";
 import {
   type ExportResult,
@@ -23,17 +23,19 @@ const at = (name: string) => join(folder, name);
 const names = ["AR", "MR", "PR", "TR"];
 const views = ["A4C", "PSAX", "PLAX"];
 
-function tensorsOf(name: string) {
-  const { parameters, buffers } = declareForTraining(createModel(name, { classes: 4, views: 3 }));
+type Options = Omit<ModelOptions, "classes" | "views">;
+
+function tensorsOf(name: string, options: Options = {}) {
+  const { parameters, buffers } = declareForTraining(createModel(name, { classes: 4, views: 3, ...options }));
   return initialTensors(parameters, buffers, 4);
 }
 
-function checkpointOf(model: string): string {
-  const path = at(`${model}.safetensors`);
-  const config = resolveTrainConfig({ data: "data.yaml", model, size: "96x64" }, "test");
+function checkpointOf(model: string, options: Options = {}): string {
+  const path = at(`${[model, ...Object.values(options)].join("-")}.safetensors`);
+  const config = resolveTrainConfig({ data: "data.yaml", model, size: "96x64", ...options }, "test");
   const metrics = { map50: 0.5, confidence: 0.375 };
   const progress = { epoch: 1, step: 1, logs: { events: 0, metrics: 0 }, state: {} };
-  writeCheckpoint(path, tensorsOf(model), {
+  writeCheckpoint(path, tensorsOf(model, options), {
     echoduet: "0.1.0",
     model,
     names,
@@ -110,6 +112,27 @@ describe("an exported joint model", () => {
       "config",
       `--size: ${out} takes 96x64, got 64x64; leave it out, or export again with this size`,
     ]);
+  });
+});
+
+describe("an exported dual model", () => {
+  it.each<Options>([
+    { attention: "se", pooling: "avg-max" },
+    { attention: "cbam", detectionAttention: "cbam", bridge: "stop-gradient" },
+    { attention: "simam", detectionAttention: "simam", pooling: "max" },
+    { classifierBackbone: "resnet18", attention: "se", bridge: "stop-gradient" },
+  ])("with %j gives both outputs in one file", async (options) => {
+    const weights = checkpointOf("dual-yolov5n", options);
+    const out = weights.replace(".safetensors", ".onnx");
+    const { metadata, largestDifference } = await exportModel({ weights, out, threads: 1 });
+    expect(largestDifference).toBeLessThan(1e-4);
+    expect(metadata).toMatchObject({ model: "dual-yolov5n", names, views });
+    const { predictor } = await openExportedModel(out, { device: "cpu", threads: 1 });
+    const images = hostTensor("uint8", [2, 3, 64, 96], new Uint8Array(2 * 3 * 64 * 96).fill(90));
+    const { detections, views: probabilities } = await predictor.predict(images);
+    expect(detections?.perImage).toHaveLength(2);
+    expect(probabilities?.[1].reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5);
+    await predictor.close();
   });
 });
 

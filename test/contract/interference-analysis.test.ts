@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatFeatures, formatInterference } from "../../src/cli/interference-text.js";
 import { resolveTrainConfig } from "../../src/config/index.js";
-import { createModel } from "../../src/models/index.js";
+import { createModel, type ModelOptions } from "../../src/models/index.js";
 import { compareFeatures, measureInterference, pooledRows } from "../../src/serving/index.js";
 import { hostTensor } from "../../src/tensor/index.js";
 import { writeCheckpoint } from "../../src/training/checkpoint.js";
@@ -21,14 +21,18 @@ beforeAll(async () => {
 });
 
 /** A checkpoint of an untrained model whose numbers come from `seed`. */
-function checkpoint(model: string, seed: number, options: { detachClassifier?: boolean } = {}): string {
+function checkpoint(
+  model: string,
+  seed: number,
+  options: Pick<ModelOptions, "detachClassifier" | "bridge" | "attention"> = {},
+): string {
   const config = resolveTrainConfig(
     { data, model, size: 64, batch: 2, threads: 1, taskWeights: [1, 0.01], lossScale: "yolov5", ...options },
     "test",
   );
   const built = createModel(model, { classes: names.length, views: views.length, ...options });
   const { parameters, buffers } = declareForTraining(built);
-  const path = join(folder, `${model}-${seed}-${options.detachClassifier ?? false}.safetensors`);
+  const path = join(folder, `${[model, seed, ...Object.values(options)].join("-")}.safetensors`);
   writeCheckpoint(path, initialTensors(parameters, buffers, seed), {
     echoduet: "0.0.0",
     model,
@@ -87,7 +91,35 @@ describe("interference of a trained model", () => {
     const report = await measureInterference({ ...common, weights, batches: 2 });
     expect(report.groups).toEqual([]);
     expect(report.statement).toBe("no shared parameters: the cross-task gradient is exactly zero");
-    expect(formatInterference(report)).toMatch(/exactly zero$/);
+    const { reached, shared, gradients } = report.independence as NonNullable<typeof report.independence>;
+    expect(shared).toBe(0);
+    expect(reached.classification).toBe(5);
+    expect(reached.detection).toBeGreaterThan(150);
+    const largest = (loss: string, of: string) =>
+      gradients.find((each) => each.loss === loss && each.parametersOf === of)?.largest;
+    expect([largest("detection", "classification"), largest("classification", "detection")]).toEqual([0, 0]);
+    expect(largest("detection", "detection")).toBeGreaterThan(0);
+    expect(largest("classification", "classification")).toBeGreaterThan(0);
+    const text = formatInterference(report);
+    expect(text).toMatch(/exactly zero$/m);
+    expect(text).toMatch(/^classification +detection +0$/m);
+  });
+
+  it.each(["none", "stop-gradient"] as const)("of a dual model with bridge %s is nothing", async (bridge) => {
+    const weights = checkpoint("dual-yolov5n", 1, { bridge, attention: "cbam" });
+    const { independence } = await measureInterference({ ...common, weights, batches: 2 });
+    expect(independence?.shared).toBe(0);
+    expect(Object.values(independence?.reached ?? {}).every((count) => count > 60)).toBe(true);
+    for (const { loss, parametersOf, largest } of independence?.gradients ?? []) {
+      if (loss === parametersOf) expect(largest).toBeGreaterThan(0);
+      else expect(largest).toBe(0);
+    }
+    expect(independence?.gradients).toHaveLength(4);
+  });
+
+  it("has no evidence to give for a model of one task", async () => {
+    const weights = checkpoint("detect-yolov5n", 1);
+    expect((await measureInterference({ ...common, weights, batches: 2 })).independence).toBeNull();
   });
 });
 

@@ -3,7 +3,13 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { resolveTrainConfig } from "../../src/config/index.js";
 import type { EchoDuetError } from "../../src/errors.js";
-import { createModel, type Declaration, type Model } from "../../src/models/index.js";
+import {
+  createModel,
+  type Declaration,
+  type Model,
+  type ModelOptions,
+  type TaskName,
+} from "../../src/models/index.js";
 import { encodeSafetensors } from "../../src/onnx/index.js";
 import { openTrainedModel } from "../../src/serving/index.js";
 import { fromNumbers, type HostTensor } from "../../src/tensor/index.js";
@@ -21,7 +27,7 @@ const { folder, remove } = temporaryFolder("weights");
 afterAll(remove);
 
 /** A model with its tensors as seed `seed` makes them, and as a weights file would give them. */
-function modelWith(name: string, options: { classes: number; views: number }, seed: number) {
+function modelWith(name: string, options: ModelOptions, seed: number) {
   const model = createModel(name, options);
   const declaration = declareForTraining(model);
   const initial = initialTensors(declaration.parameters, declaration.buffers, seed);
@@ -103,6 +109,64 @@ describe("applyWeights", () => {
     const { tensors, left } = apply({ ...weights, tensors: extra }, detector);
     expect(left).toEqual([]);
     expect([...tensors.keys()]).toEqual([...detector.initial.keys()]);
+  });
+});
+
+describe("applyWeights to a dual model", () => {
+  const options = { classes: 4, views: 3, attention: "se" } as const;
+  const dual = modelWith("dual-yolov5n", options, 1);
+  const from = (file: Made & { weights: Weights }, into: Made, branch?: TaskName) =>
+    applyWeights(file.weights, into.model, into.declaration, into.initial, branch);
+  const detector = modelWith("detect-yolov5n", { classes: 80, views: 0 }, 2);
+
+  it("starts both branches from one YOLOv5 file, attention and heads as initialised", () => {
+    const { tensors, left } = from(detector, dual);
+    const given = (name: string) => detector.initial.get(name);
+    expect(tensors.get("model.9.cv2.conv.weight")).toBe(given("model.9.cv2.conv.weight"));
+    expect(tensors.get("classifier.backbone.9.cv2.conv.weight")).toBe(given("model.9.cv2.conv.weight"));
+    expect(tensors.get("classifier.backbone.3.bn.running_var")).toBe(given("model.3.bn.running_var"));
+    expect(left.every((text) => /^(model\.24|classifier\.(conv|linear)|.*\.attention\.)/.test(text))).toBe(
+      true,
+    );
+    expect(left.filter((text) => text.includes(".attention."))).toHaveLength(16);
+  });
+
+  it("leaves a branch whole that the file does not fit, and says so", () => {
+    const other = modelWith("dual-yolov5n", { ...options, classifierBackbone: "yolov5s" }, 1);
+    const { tensors, left } = from(detector, other);
+    expect(tensors.get("model.0.conv.weight")).toBe(detector.initial.get("model.0.conv.weight"));
+    expect(tensors.get("classifier.backbone.0.conv.weight")).toBe(
+      other.initial.get("classifier.backbone.0.conv.weight"),
+    );
+    expect(left.at(-1)).toBe(
+      "the whole classification branch, classifier.backbone.0.conv.weight ([16, 3, 6, 6] in the file, [32, 3, 6, 6] here)",
+    );
+  });
+
+  it("takes one branch alone from a file, and refuses a file that does not fit it", () => {
+    const { tensors } = from(detector, dual, "classification");
+    expect(tensors.get("model.0.conv.weight")).toBe(dual.initial.get("model.0.conv.weight"));
+    expect(tensors.get("classifier.backbone.0.conv.weight")).toBe(
+      detector.initial.get("model.0.conv.weight"),
+    );
+    const resnet = modelWith("dual-yolov5n", { ...options, classifierBackbone: "resnet18" }, 1);
+    expect(refusal(() => from(detector, resnet, "classification"))).toContain(
+      "classifier.backbone.conv1.weight (not in the file)",
+    );
+  });
+
+  it("takes a ResNet under torchvision's names", () => {
+    const resnet = modelWith("dual-yolov5n", { ...options, classifierBackbone: "resnet18" }, 1);
+    const prefix = "classifier.backbone.";
+    const plain = [...modelWith("dual-yolov5n", { ...options, classifierBackbone: "resnet18" }, 2).initial]
+      .filter(([name]) => name.startsWith(prefix) && !name.includes(".attention."))
+      .map(([name, tensor]): [string, HostTensor] => [name.slice(prefix.length), tensor]);
+    const file = { ...resnet, weights: { ...resnet.weights, tensors: new Map(plain) } };
+    const { loaded, tensors } = from(file, resnet, "classification");
+    expect(loaded).toBe(plain.length);
+    expect(tensors.get(`${prefix}layer4.1.bn2.running_mean`)).toBe(
+      new Map(plain).get("layer4.1.bn2.running_mean"),
+    );
   });
 });
 
