@@ -8,6 +8,7 @@ const resnetStages = {
   resnet50: { blocks: [3, 4, 6, 3], block: bottleneckBlock },
 } as const;
 export type ResnetDepth = keyof typeof resnetStages;
+/** Every depth that {@link resnetBackbone} builds. */
 export const resnetDepths = Object.keys(resnetStages) as readonly ResnetDepth[];
 
 /** PyTorch's batch normalisation. */
