@@ -6,6 +6,7 @@ const may = {
   errors: [],
   config: ["errors"],
   io: ["errors"],
+  threads: ["errors"],
   tensor: ["errors"],
   graph: ["errors", "tensor"],
   autodiff: ["errors", "tensor", "graph"],
@@ -13,12 +14,12 @@ const may = {
   nn: ["errors", "tensor", "graph"],
   optim: ["errors", "tensor", "graph"],
   balancing: ["errors", "tensor", "graph"],
-  runtime: ["errors", "io", "tensor", "graph", "onnx"],
+  runtime: ["errors", "io", "threads", "tensor", "graph", "onnx"],
   detection: ["errors", "tensor", "graph", "nn"],
   classification: ["errors", "tensor", "graph", "nn"],
   interference: ["errors", "tensor", "graph", "autodiff", "classification"],
   models: ["errors", "config", "tensor", "graph", "nn", "detection", "classification"],
-  data: ["errors", "config", "io", "tensor", "runtime"],
+  data: ["errors", "config", "io", "threads", "tensor", "runtime"],
 };
 const base = Object.keys(may);
 may.training = base;

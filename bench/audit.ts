@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { runAudit } from "../src/data/audit/index.js";
-import { WorkerPool } from "../src/data/worker-pool.js";
+import { WorkerPool } from "../src/threads/index.js";
 import { machineFacts } from "./machine.js";
 
 const [what, argument = "", workers = String(availableParallelism())] = process.argv.slice(2);
@@ -88,7 +88,7 @@ async function timeImages(dataYaml: string, workers: number) {
   };
   const { scan } = await runAudit(dataYaml, { images: false });
   const decode = async (): Promise<void> => {
-    const pool = new WorkerPool(workers, "./loader-worker.js", "bench");
+    const pool = new WorkerPool(workers, new URL("../src/data/loader-worker.js", import.meta.url), "bench");
     let next = 0;
     const lane = async (): Promise<void> => {
       while (next < scan.frames.length) {

@@ -63,6 +63,12 @@ export const trainConfigSchema = z.strictObject({
     .describe("seed of every random stream"),
   device: z.enum(devices).default("cpu").describe("where the graph runs"),
   threads: count(0).default(0).describe("threads of the CPU device; 0: all cores"),
+  branchThreads: z
+    .enum(["auto", "shared", "apart"])
+    .default("auto")
+    .describe(
+      "branches of a dual model: apart, side by side with threads of their own; shared, one after another with all threads; auto: apart where their costs are alike",
+    ),
   out: z
     .string()
     .min(1)

@@ -226,3 +226,9 @@ function scaleRow(image: DecodedImage, row: number, columns: Taps, out: Int32Arr
 function blend(a: number, b: number, above: number, below: number): number {
   return ((((a >> 4) * above) >> 16) + (((b >> 4) * below) >> 16) + 2) >> 2;
 }
+
+/** Leaves the processor to the other threads: one image at a time, and none kept. */
+export function decodeOneAtATime(): void {
+  sharp.concurrency(1);
+  sharp.cache(false);
+}

@@ -3,7 +3,7 @@ import { type HostTensor, hostTensor, randomStream } from "../tensor/index.js";
 import type { FrameRecord } from "./frames.js";
 import { type InputSize, type Letterbox, type LetterboxedImage, toNetworkBox } from "./image.js";
 import type { LoadedImage, LoadTask } from "./loader-worker.js";
-import { WorkerPool } from "./worker-pool.js";
+import { WorkerPool } from "../threads/index.js";
 
 /** One batch of B frames, ready for the network's input of H x W pixels. */
 export interface FrameBatch {
@@ -53,7 +53,7 @@ export class FrameLoader {
     this.#frames = frames;
     this.#size = { width: size.width, height: size.height };
     this.#cacheLimit = Math.floor(cacheBytes / (3 * size.width * size.height));
-    this.#pool = new WorkerPool(workers, "./loader-worker.js", "frame loader");
+    this.#pool = new WorkerPool(workers, new URL("./loader-worker.js", import.meta.url), "frame loader");
   }
 
   /** Milliseconds that `batch` has had to wait for images so far. */

@@ -41,11 +41,13 @@ export class Program {
 
   /** Verifies, optimises, serialises and loads a graph. */
   static async compile(graph: Graph, options: ProgramOptions = {}): Promise<Program> {
-    verify(graph);
-    const optimised = options.optimise === false ? graph : optimise(graph);
-    const { dynamicBatch = false } = options;
-    const bytes = serialise(optimised, dynamicBatch ? { dynamicBatch: "batch" } : {});
-    return new Program(await createSession(bytes, options), optimised, dynamicBatch);
+    return Program.open(prepareProgram(graph, options), options);
+  }
+
+  /** Loads what {@link prepareProgram} made, with the same options. */
+  static async open({ bytes, inputs, outputs }: PreparedProgram, options: ProgramOptions): Promise<Program> {
+    const session = await createSession(bytes, options);
+    return new Program(session, { inputs, outputs }, options.dynamicBatch ?? false);
   }
 
   /**
@@ -79,6 +81,28 @@ export class Program {
     this.#session.endProfiling();
     await this.#session.release();
   }
+}
+
+/** An ONNX model of a graph with the types of what goes in and out; plain data, which a thread may be sent. */
+export interface PreparedProgram {
+  readonly bytes: Uint8Array;
+  readonly inputs: ReadonlyMap<string, ValueType>;
+  readonly outputs: ReadonlyMap<string, ValueType>;
+}
+
+/** Verifies, optimises and serialises a graph. */
+export function prepareProgram(
+  graph: Graph,
+  { optimise: rewrite = true, dynamicBatch = false }: ProgramOptions,
+): PreparedProgram {
+  verify(graph);
+  const optimised = rewrite ? optimise(graph) : graph;
+  const bytes = serialise(optimised, dynamicBatch ? { dynamicBatch: "batch" } : {});
+  return { bytes, inputs: typesIn(optimised.inputs), outputs: typesIn(optimised.outputs) };
+}
+
+function typesIn(values: ReadonlyMap<string, ValueType>): Map<string, ValueType> {
+  return new Map([...values].map(([name, { dtype, shape }]) => [name, { dtype, shape }]));
 }
 
 /** Loads the bytes of an ONNX model. */

@@ -1,15 +1,17 @@
-import { type Balancer, createBalancer, type StepPlace } from "../balancing/index.js";
+import { type Balancer, createBalancer, type StepPlace, type WeightingBalancer } from "../balancing/index.js";
 import type { TrainConfig } from "../config/index.js";
 import type { FrameBatch } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
 import { type Declaration, declareModel, type Model, type TaskName } from "../models/index.js";
 import type { DropoutSpec } from "../nn/index.js";
 import { type HostTensor, hostTensor, randomStream, sizeOf, zeros } from "../tensor/index.js";
+import { resolveThreads } from "../runtime/index.js";
+import { threadsApart } from "./branches-apart.js";
 import { explainDivergence } from "./divergence.js";
 import { type FlatGroup, pack, partName, type StateLayout, unpack } from "./state-layout.js";
 import { stateNames } from "./state-names.js";
 import { planStep, type StepPlan } from "./step-plan.js";
-import { checkStep, type StepProgram, StepPrograms } from "./step-programs.js";
+import { type BranchStep, checkStep, type StepProgram, StepPrograms } from "./step-programs.js";
 import type { PreparedTargets, Task } from "./task.js";
 import { createTasks } from "./task-set.js";
 import { layOutTraining, type TrainedLayout } from "./trained-parts.js";
@@ -87,6 +89,7 @@ export class TrainingSession {
         size: config.size,
       },
       { device: config.device, threads: config.threads },
+      this.#branchSteps(),
     );
   }
 
@@ -211,6 +214,23 @@ export class TrainingSession {
   /** States that no step changes. */
   get #frozen(): ReadonlySet<string> {
     return new Set(this.layout.frozen.map(({ name }) => stateNames.parameters(name)));
+  }
+
+  /** The step by branch, where the branches run side by side: trained both, under weights that stay as they are. */
+  #branchSteps(): BranchStep[] | null {
+    const config = { ...this.#config, threads: resolveThreads(this.#config.threads) };
+    const constant =
+      this.#balancer.kind === "weighting" &&
+      this.#balancer.update === null &&
+      this.#balancer.feeds.length === 0;
+    const branches = threadsApart(this.#model, config);
+    if (branches === null || !constant || this.#trained.parts.length < branches.length) return null;
+    return branches.map(({ model, threads }) => {
+      const tasks = createTasks(model, config);
+      const balancer = balancerOf(model, tasks, config) as WeightingBalancer;
+      const trained = layOutTraining(model, declareForTraining(model), config);
+      return { step: { ...trained, model, tasks, balancer, normsAt: null, size: config.size }, threads };
+    });
   }
 
   #initialState(tensors: ReadonlyMap<string, HostTensor>): Map<string, HostTensor> {

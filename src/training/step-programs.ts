@@ -1,6 +1,6 @@
 import type { Balancer, CombiningBalancer, Gram, StepPlace } from "../balancing/index.js";
 import type { DropoutSpec } from "../nn/index.js";
-import { Program, type ProgramOptions, resolveThreads } from "../runtime/index.js";
+import { Program, type ProgramOptions, resolveThreads, ThreadedProgram } from "../runtime/index.js";
 import { type HostTensor, hostTensor, zeros } from "../tensor/index.js";
 import { buildCombiningGraphs } from "./combining-graphs.js";
 import { stateNames } from "./state-names.js";
@@ -21,13 +21,21 @@ export interface StepProgram {
 
 type Fixed = Omit<StepGraphOptions, "batch" | "capacity" | "inspect">;
 
+/** The step of one branch that runs beside the others. */
+export interface BranchStep {
+  readonly step: Omit<WeightingStepOptions, "batch" | "capacity" | "inspect">;
+  readonly threads: number;
+}
+
 /** Compiles training steps on demand and keeps them: one for each batch size, at its latest capacity. */
 export class StepPrograms {
   readonly #programs = new Map<number, StepProgram>();
 
+  /** @param apart the same step by branch, which then run side by side; null for one program */
   constructor(
     readonly fixed: Fixed,
     readonly options: ProgramOptions,
+    readonly apart: readonly BranchStep[] | null = null,
   ) {}
 
   /** The program for `batch` images whose targets are padded to `capacity` rows a level. */
@@ -42,6 +50,7 @@ export class StepPrograms {
 
   /** Compiles a step outside the cache; with `inspect` it has every parameter's gradient as an output. */
   async compile(batch: number, capacity: number, inspect = false): Promise<StepProgram> {
+    if (this.apart && !inspect) return compileApart(this.apart, { batch, capacity }, this.options);
     const options = { ...this.fixed, batch, capacity, inspect };
     const runtime = { ...this.options, threads: resolveThreads(this.options.threads ?? 0) };
     return compilers[this.fixed.balancer.kind](options, runtime);
@@ -82,6 +91,52 @@ async function compileWeighting(
     capacity: options.capacity,
     run: (feeds) => program.run(feeds),
     close: () => program.close(),
+  };
+}
+
+/**
+ * The steps of independent branches, the first on this thread and each other one on its own. The weights of the losses
+ * are constant, so that each branch's own stand for all.
+ */
+async function compileApart(
+  branches: readonly BranchStep[],
+  shape: { readonly batch: number; readonly capacity: number },
+  options: ProgramOptions,
+): Promise<StepProgram> {
+  const built = branches.map(({ step, threads }) => ({
+    ...buildStepGraph({ ...step, ...shape }),
+    constants: step.balancer.state.map(({ name, shape, initial }): [string, HostTensor] => [
+      stateNames.balancer(name),
+      hostTensor("float32", shape, Float32Array.from(initial)),
+    ]),
+    threads,
+  }));
+  const programs = await Promise.all(
+    built.map(({ graph, threads }, i) => {
+      const own = { ...options, threads };
+      return i === 0 ? Program.compile(graph, own) : ThreadedProgram.compile(graph, own);
+    }),
+  );
+  return {
+    inputs: new Set(programs.flatMap((program) => [...program.inputs.keys()])),
+    dropouts: built.flatMap(({ dropouts }) => dropouts),
+    capacity: shape.capacity,
+    run: async (feeds) => {
+      const runs = programs.map(
+        (program, i) => () => program.run(new Map([...feeds, ...built[i].constants])),
+      );
+      // This thread computes in its own run: the others must have begun before.
+      const [first, ...others] = runs;
+      const begun = others.map((run) => run());
+      const results = await Promise.all([first(), ...begun]);
+      const kept = [...feeds]
+        .filter(([name]) => built[0].constants.some(([constant]) => constant === name))
+        .map(([name, tensor]): [string, HostTensor] => [stateNames.next(name), tensor]);
+      return new Map([...results.flatMap((result) => [...result]), ...kept]);
+    },
+    close: async () => {
+      for (const program of programs) await program.close();
+    },
   };
 }
 

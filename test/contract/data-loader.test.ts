@@ -166,7 +166,7 @@ describe("FrameLoader", () => {
     const source = open();
     const underWay = source.batch([0, 1, 2]);
     const closed = source.close();
-    await expect(underWay).rejects.toThrow(/frame loader: a decoding thread was closed/);
+    await expect(underWay).rejects.toThrow(/frame loader: a thread was closed/);
     await closed;
     await expect(source.batch([0])).rejects.toThrow(/was closed/);
   });

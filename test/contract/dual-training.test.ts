@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { resolveTrainConfig, type TrainConfigInput } from "../../src/config/index.js";
 import { createModel } from "../../src/models/index.js";
 import type { HostTensor } from "../../src/tensor/index.js";
+import { shareThreads, threadsApart } from "../../src/training/branches-apart.js";
 import { checkTraining, declareForTraining, TrainingSession } from "../../src/training/session.js";
 import { initialTensors } from "../../src/training/state-layout.js";
 import { smallBatch } from "../support/small-batch.js";
@@ -91,6 +92,14 @@ describe("a dual model", () => {
     }
   });
 
+  it("is the same where its branches run side by side in threads of their own", async () => {
+    const shared = await trained({ optim, threads: 1 });
+    const apart = await trained({ optim, threads: 2, branchThreads: "apart" });
+    expect(apart.state.size).toBe(shared.state.size);
+    for (const [name, tensor] of shared.state) expect(bytes(apart.state.get(name)), name).toBe(bytes(tensor));
+    expect(apart.reports).toEqual(shared.reports);
+  });
+
   it("has YOLOv5's detector: detect-yolov5n with the branch's settings, bit for bit", async () => {
     const { averaged } = await trained({ optim });
     const detector = await trained({ model: "detect-yolov5n", ...optim.detection });
@@ -147,6 +156,43 @@ describe("a dual model", () => {
     await session.step(smallBatch({ size, views: [2, 1], seed: 3 }));
     for (const [name, tensor] of whole.state)
       expect(bytes(session.state.get(name)), name).toBe(bytes(tensor));
+  });
+});
+
+describe("threads of the branches", () => {
+  const decide = (options: Options) => {
+    const config = configOf({ size: 64, ...options });
+    return (
+      threadsApart(modelOf(config), config)?.map(({ model, threads }) => [model.tasks[0], threads]) ?? null
+    );
+  };
+
+  it("are their own where the branches cost alike, by FLOPs", () => {
+    expect(decide({ threads: 2 })).toEqual([
+      ["detection", 1],
+      ["classification", 1],
+    ]);
+    expect(decide({ threads: 5, branchThreads: "apart" })).toEqual([
+      ["detection", 3],
+      ["classification", 2],
+    ]);
+  });
+
+  it.each<[string, Options]>([
+    ["costs are too unequal", { model: "dual-yolov5s", threads: 2 }],
+    ["there are fewer threads than branches", { threads: 1, branchThreads: "apart" }],
+    ["the user says so", { threads: 2, branchThreads: "shared" }],
+    ["one branch reads the other", { threads: 2, branchThreads: "apart", bridge: "stop-gradient" }],
+    ["there is one branch", { threads: 2, branchThreads: "apart", branch: "detection" }],
+    ["nothing is apart", { threads: 2, branchThreads: "apart", model: "joint-yolov5n" }],
+  ])("are those of the whole where %s", (_, options) => {
+    expect(decide(options)).toBeNull();
+  });
+
+  it("go to whoever has most work a thread", () => {
+    expect(shareThreads(2, [5, 1])).toEqual([1, 1]);
+    expect(shareThreads(4, [6, 2])).toEqual([3, 1]);
+    expect(shareThreads(5, [3, 3])).toEqual([3, 2]);
   });
 });
 

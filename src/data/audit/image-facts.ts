@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { EchoDuetError } from "../../errors.js";
-import { WorkerPool } from "../worker-pool.js";
+import { WorkerPool } from "../../threads/index.js";
 import type { MeasuredTask, MeasureTask } from "./image-worker.js";
 import type { ImageFacts } from "./measure-image.js";
 
@@ -27,7 +27,11 @@ export async function measureImages(
   }
   if (paths.length === 0) return [];
   const threads = Math.min(workers, paths.length);
-  const pool = new WorkerPool<MeasureTask, MeasuredTask>(threads, "./audit/image-worker.js", "image audit");
+  const pool = new WorkerPool<MeasureTask, MeasuredTask>(
+    threads,
+    new URL("./image-worker.js", import.meta.url),
+    "image audit",
+  );
   const facts = new Array<ImageFacts>(paths.length);
   let next = 0;
   let done = 0;

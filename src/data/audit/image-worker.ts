@@ -1,5 +1,6 @@
 /** The thread that decodes images for the audit and keeps what it measured, not the pixels. */
-import { answerTasks } from "../worker-protocol.js";
+import { answerTasks } from "../../threads/index.js";
+import { decodeOneAtATime } from "../image.js";
 import { type ImageFacts, measureImage } from "./measure-image.js";
 
 /** What the audit asks for: the facts of the image at `path`. */
@@ -12,6 +13,7 @@ export interface MeasuredTask {
   readonly facts: ImageFacts;
 }
 
+decodeOneAtATime();
 answerTasks<MeasureTask, MeasuredTask>(async ({ path }) => {
   const facts = await measureImage(path);
   return [{ facts }, [facts.thumbnail.buffer as ArrayBuffer]];

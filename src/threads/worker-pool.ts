@@ -9,7 +9,7 @@ interface Waiting<Answer> {
   readonly reject: (error: EchoDuetError) => void;
 }
 
-/** Threads that work on images (`answerTasks`), so that decoding goes on while the main thread computes. */
+/** Threads that answer tasks (`answerTasks`) while the main thread goes on. */
 export class WorkerPool<Task extends object, Answer extends object> {
   readonly #workers: { readonly thread: Worker; readonly waiting: Map<number, Waiting<Answer>> }[] = [];
   readonly #subject: string;
@@ -18,10 +18,11 @@ export class WorkerPool<Task extends object, Answer extends object> {
 
   /**
    * @param count threads
-   * @param script the threads' program: a built file, by its path from this folder
+   * @param script the threads' program: the built `.js` beside the caller, or the one in dist/ where the caller runs
+   *   from its TypeScript source
    * @param subject what errors are about
    */
-  constructor(count: number, script: string, subject: string) {
+  constructor(count: number, script: URL, subject: string) {
     this.#subject = subject;
     const file = workerFile(script, subject);
     for (let i = 0; i < count; i++) {
@@ -67,7 +68,7 @@ export class WorkerPool<Task extends object, Answer extends object> {
   }
 
   #fail(what: string, cause?: unknown): void {
-    this.#closed ??= new EchoDuetError("runtime", `${this.#subject}: a decoding thread ${what}`, { cause });
+    this.#closed ??= new EchoDuetError("runtime", `${this.#subject}: a thread ${what}`, { cause });
     for (const { waiting } of this.#workers) {
       for (const { reject } of waiting.values()) reject(this.#closed);
       waiting.clear();
@@ -75,14 +76,13 @@ export class WorkerPool<Task extends object, Answer extends object> {
   }
 }
 
-/** A built worker: beside this file, or in dist/ when this file runs from its TypeScript source. */
-function workerFile(script: string, subject: string): URL {
-  const beside = new URL(script, import.meta.url);
-  if (existsSync(fileURLToPath(beside))) return beside;
-  const built = new URL(script, new URL("../../dist/data/", import.meta.url));
-  if (existsSync(fileURLToPath(built))) return built;
+/** A built worker: where the caller has it, or in dist/ when the caller runs from its TypeScript source. */
+function workerFile(script: URL, subject: string): URL {
+  const built = new URL(script.href.replace(/\/src\/(?!.*\/src\/)/, "/dist/"));
+  const found = [script, built].find((file) => existsSync(fileURLToPath(file)));
+  if (found) return found;
   throw new EchoDuetError(
     "runtime",
-    `${subject}: expected ${fileURLToPath(beside)} or ${fileURLToPath(built)}, got neither; run \`npm run build\``,
+    `${subject}: expected ${fileURLToPath(script)} or ${fileURLToPath(built)}, got neither; run \`npm run build\``,
   );
 }

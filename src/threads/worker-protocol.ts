@@ -1,5 +1,4 @@
 import { parentPort } from "node:worker_threads";
-import sharp from "sharp";
 import { EchoDuetError, type ErrorCode } from "../errors.js";
 
 /** A task on its way to a worker thread. */
@@ -15,7 +14,7 @@ export type WorkerReply<Answer extends object> = { readonly id: number } & (
 export type WorkerAnswer<Answer extends object> = readonly [answer: Answer, transfer: ArrayBuffer[]];
 
 /**
- * Makes this thread answer the tasks of a `WorkerPool`, one image at a time in the order of arrival; an error
+ * Makes this thread answer the tasks of a `WorkerPool`, one at a time in the order of arrival; an error
  * goes back as the task's answer.
  * @throws EchoDuetError `runtime` where this is no worker thread
  */
@@ -23,10 +22,7 @@ export function answerTasks<Task extends object, Answer extends object>(
   answer: (task: Task) => Promise<WorkerAnswer<Answer>>,
 ): void {
   const port = parentPort;
-  if (!port) throw new EchoDuetError("runtime", "image worker: expected to run as a worker thread");
-  // One image at a time and none kept: the processor belongs to the main thread, the images to their asker.
-  sharp.concurrency(1);
-  sharp.cache(false);
+  if (!port) throw new EchoDuetError("runtime", "worker: expected to run as a worker thread");
   let last: Promise<void> = Promise.resolve();
   port.on("message", (request: WorkerRequest<Task>) => {
     last = last
