@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { formatBalance, measureBalance } from "./balance.js";
+import { formatDual, measureDual } from "./dual.js";
 import { formatReport } from "./format.js";
 import { measure } from "./rounds.js";
 import { profile, serve, type StepOptions } from "./step.js";
@@ -37,6 +38,21 @@ program
     const say = (line: string) => process.stderr.write(`${line}\n`);
     const report = await measureBalance(options, say);
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatBalance(report)}\n`);
+  });
+
+program
+  .command("dual")
+  .description("a dual model's step, its branches in one program or side by side, against each branch alone")
+  .option("--model <name>", "model by name", "dual-yolov5n")
+  .option("--classifier-backbone <name>", "classification backbone", "yolov5n")
+  .option("--size <pixels>", "side of the square images, a multiple of 32", integer, 320)
+  .option("--batch <images>", "batch size", integer, 8)
+  .option("--threads <count>", "threads", integer, 2)
+  .option("--rounds <count>", "rounds in which each steps once", integer, 30)
+  .option("--json", "print JSON alone")
+  .action(async ({ json, ...options }) => {
+    const report = await measureDual(options);
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatDual(report)}\n`);
   });
 
 // What the step command starts as processes of their own.

@@ -16,7 +16,7 @@ const manifest = JSON.parse(read("package.json")) as {
 const subpaths = Object.keys(manifest.exports).filter((path) => path !== "./package.json");
 
 /** Rooms for the program's own use. */
-const internal = ["cli", "io"];
+const internal = ["cli", "io", "threads"];
 
 /** Runs Node in the package's folder, where `echoduet` means the package itself. */
 function node(...args: string[]): string {
