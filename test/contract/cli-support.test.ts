@@ -16,6 +16,7 @@ import {
   trainConfigOf,
 } from "../../src/cli/options.js";
 import { formatDuration, ProgressBar } from "../../src/cli/progress-bar.js";
+import type { TrainConfig } from "../../src/config/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 
 const folder = mkdtempSync(join(tmpdir(), "echoduet-cli-"));
@@ -23,7 +24,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const quiet = (command: Command) => command.exitOverride().configureOutput({ writeErr: () => {} });
 const train = (...args: string[]) =>
-  trainConfigOf(quiet(addTrainOptions(new Command())).parse(args, { from: "user" }).opts());
+  trainConfigOf(quiet(addTrainOptions(new Command())).parse(args, { from: "user" }).opts()) as TrainConfig;
 
 describe("options of train", () => {
   it("come before the file's values, and those before the defaults", () => {
