@@ -6,7 +6,7 @@ import type { Model, TaskName } from "../models/index.js";
 import { deviceOptions } from "../runtime/index.js";
 import { runFiles, stageFolder } from "./run-files.js";
 import { checkTraining } from "./session.js";
-import { branchesOf, requireBranches, startingTensors } from "./starting-tensors.js";
+import { branchesOf, checkStart, requireBranches } from "./starting-tensors.js";
 import { modelOf } from "./trainer.js";
 import { readWeights, type Weights } from "./weights.js";
 
@@ -37,7 +37,7 @@ export function checkStages(staged: StagedConfig, description: DataDescription):
     problemOf(() => {
       const { config, model } = planStage(staged, index, description, held);
       branches.push(...branchesOf(model));
-      const { tensors } = startingTensors(model, config, read);
+      const tensors = checkStart(model, config, read);
       const path = join(config.out, runFiles.last);
       made.set(path, { path, tensors, model: model.name, names: null, views: null });
       checkTraining(model, config);

@@ -1,6 +1,7 @@
 import type { TrainConfig } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
 import type { Model, TaskName } from "../models/index.js";
+import { type HostTensor, zeros } from "../tensor/index.js";
 import { declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
 import type { StartingTensors } from "./training-loop.js";
@@ -8,16 +9,39 @@ import { applyWeights, type LoadedWeights, readWeights, type Weights } from "./w
 
 /**
  * New tensors by the seed, with those of the configured weights laid over them.
- * @param read reads a weights file
  * @throws EchoDuetError `config` or `checkpoint` where weights do not fit the model
  */
-export function startingTensors(
+export function startingTensors(model: Model, config: TrainConfig): StartingTensors {
+  const { parameters, buffers } = declareForTraining(model);
+  return layWeightsOver(initialTensors(parameters, buffers, config.seed), model, config, readWeights);
+}
+
+/**
+ * Finds out whether the configured weights fit the model, without its tensors.
+ * @param read gives a weights file
+ * @returns zeros in the place of the model's tensors: names and shapes decide what fits
+ * @throws EchoDuetError as `startingTensors`
+ */
+export function checkStart(
   model: Model,
   config: TrainConfig,
-  read: (path: string) => Weights = readWeights,
+  read: (path: string) => Weights,
+): StartingTensors["tensors"] {
+  const { parameters, buffers } = declareForTraining(model);
+  const blank = new Map(
+    [...parameters, ...buffers].map(({ name, shape }) => [name, zeros("float32", shape)]),
+  );
+  layWeightsOver(blank, model, config, read);
+  return blank;
+}
+
+function layWeightsOver(
+  initial: Map<string, HostTensor<"float32">>,
+  model: Model,
+  config: TrainConfig,
+  read: (path: string) => Weights,
 ): StartingTensors {
   const declaration = declareForTraining(model);
-  const initial = initialTensors(declaration.parameters, declaration.buffers, config.seed);
   const start: StartingTensors = { tensors: initial, note: null };
   return sourcesOf(model, config).reduce(({ tensors, note }, { path, branch }) => {
     const weights = read(path);
