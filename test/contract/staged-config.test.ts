@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type ConfigValues, resolveStagedConfig, stageConfig } from "../../src/config/index.js";
-import { EchoDuetError } from "../../src/errors.js";
+import type { EchoDuetError } from "../../src/errors.js";
 
 const base = { data: "data.yaml", model: "dual-yolov5n", epochs: 9, lr0: 0.02 };
 const resolve = (stages: unknown, others: ConfigValues = {}) =>
