@@ -19,7 +19,9 @@ export { EchoDuetError, type ErrorCode } from "./errors.js";
 export {
   type InputSize,
   loadConfigFile,
+  resolveStagedConfig,
   resolveTrainConfig,
+  type StagedConfig,
   type TrainConfig,
   type TrainConfigInput,
 } from "./config/index.js";
@@ -50,9 +52,12 @@ export {
   type ProgressListener,
   readEvents,
   resume,
+  resumeStages,
+  type StagedResult,
   type TrainOptions,
   type TrainResult,
   train,
+  trainStages,
 } from "./training/index.js";
 
 // Trained models: scores, predictions, ONNX files.

@@ -2,11 +2,14 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import {
   type ConfigValues,
   devices,
+  hasStages,
   type InputSize,
   loadConfigFile,
   mergeConfig,
   parseSize,
+  resolveStagedConfig,
   resolveTrainConfig,
+  type StagedConfig,
   type TrainConfig,
   type TrainOption,
   toNumber,
@@ -32,15 +35,16 @@ function commanderOptions({ flag, kind, choices, help }: TrainOption): Option[] 
 }
 
 /**
- * The training run that parsed options describe: defaults, then the file of `--config`, then the options.
+ * The training that parsed options describe: defaults, then the file of `--config`, then the options. Where the file
+ * has stages, the options hold for every stage that has no value of its own.
  * @param options what commander parsed after `addTrainOptions`; other options are left alone
  * @throws EchoDuetError `config` that lists every issue
  */
-export function trainConfigOf(options: Readonly<Record<string, unknown>>): TrainConfig {
+export function trainConfigOf(options: Readonly<Record<string, unknown>>): TrainConfig | StagedConfig {
   const file = typeof options.config === "string" ? options.config : undefined;
   const origin = file === undefined ? "options" : `options and ${file}`;
-  const base = file === undefined ? {} : loadConfigFile(file);
-  return resolveTrainConfig(mergeConfig(base, trainOverrides(options)), origin);
+  const values = mergeConfig(file === undefined ? {} : loadConfigFile(file), trainOverrides(options));
+  return hasStages(values) ? resolveStagedConfig(values, origin) : resolveTrainConfig(values, origin);
 }
 
 /** The values of the training configuration among parsed options; what was not given is left out. */

@@ -1,5 +1,5 @@
 import cliProgress from "cli-progress";
-import type { EpochSummary, ProgressListener, StepProgress } from "../training/progress.js";
+import type { EpochSummary, ProgressListener, StageProgress, StepProgress } from "../training/progress.js";
 import { formatValues, LiveLine } from "./live-line.js";
 
 /** Where progress is shown: standard error, so that standard output stays free for JSON. */
@@ -17,10 +17,12 @@ const smoothing = 0.1;
 
 /**
  * Shows training on a terminal as one bar an epoch, with losses, images a second and the time left of the
- * whole training, and below it the tasks' weights and conflict; anywhere else as one line an epoch.
+ * whole training (in stages: of the stage), and below it the tasks' weights and conflict; anywhere else as one line an epoch.
  */
 export class ProgressBar implements ProgressListener {
   private lines: Lines | undefined;
+  /** `stage 2/4 ` in a training in stages, else empty. */
+  private stage = "";
   private epoch = { name: "", steps: 0 };
   private readonly rate = new StepRate();
   private readonly live = new LiveLine();
@@ -30,6 +32,11 @@ export class ProgressBar implements ProgressListener {
     private readonly stream: ProgressStream = process.stderr,
     private readonly now: () => number = () => performance.now() / 1000,
   ) {}
+
+  onStageStart({ number, count, name }: StageProgress): void {
+    this.stage = `stage ${number}/${count} `;
+    this.onMessage(`stage ${number} of ${count}: ${name}`);
+  }
 
   onEpochStart(epoch: number, epochs: number, steps: number): void {
     this.rate.start(this.now());
@@ -56,7 +63,8 @@ export class ProgressBar implements ProgressListener {
     this.stop();
     const left =
       this.stepsLeft > 0 ? `, ETA ${formatDuration(this.stepsLeft * this.rate.secondsPerStep)}` : "";
-    this.stream.write(`${formatSummary(summary, this.live.summary())}${left}\n`);
+    const stage = this.stage && `${this.stage}| `;
+    this.stream.write(`${stage}${formatSummary(summary, this.live.summary())}${left}\n`);
   }
 
   onMessage(text: string): void {
@@ -83,13 +91,14 @@ export class ProgressBar implements ProgressListener {
   private open(): Lines {
     const all = new cliProgress.MultiBar({
       stream: this.stream,
-      barsize: 24,
+      // What names the stage comes off the bar, so that a line has its length.
+      barsize: 24 - this.stage.length,
       hideCursor: true,
       clearOnComplete: true,
       // The program handles SIGINT itself: it saves, and then stops the bar.
       gracefulExit: false,
     });
-    const head = "epoch {epoch} [{bar}] {value}/{total} | {rate} img/s | ETA {left}";
+    const head = `${this.stage}epoch {epoch} [{bar}] {value}/{total} | {rate} img/s | ETA {left}`;
     const wide = this.columns() >= wideColumns;
     const line = (format: string, steps: number) =>
       all.create(

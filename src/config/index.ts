@@ -2,6 +2,7 @@
 export * from "./config-file.js";
 export { type Optimisation, optimisationOf } from "./optimisation.js";
 export { describeIssues, parseSize, parseWith, resolveTrainConfig } from "./resolve.js";
+export * from "./staged-config.js";
 export * from "./train-config.js";
 export * from "./train-options.js";
 export * from "./values.js";

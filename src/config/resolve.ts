@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { EchoDuetError } from "../errors.js";
 import { type TrainConfig, trainConfigSchema } from "./train-config.js";
 import { type InputSize, sizeSchema } from "./values.js";
@@ -74,9 +74,15 @@ function show(value: unknown): string {
 
 /** The names that the object schema at `path` knows. */
 function knownKeys(schema: z.ZodType | undefined, path: readonly PropertyKey[]): string[] {
-  let shape = objectShape(schema);
-  for (const key of path) shape = objectShape(shape?.[String(key)]);
-  return Object.keys(shape ?? {});
+  let at = schema;
+  for (const key of path) at = elementOf(at) ?? objectShape(at)?.[String(key)];
+  return Object.keys(objectShape(at) ?? {});
+}
+
+/** The schema of an array's elements; undefined for every other schema. */
+function elementOf(schema: z.ZodType | undefined): z.ZodType | undefined {
+  const inner = schema && innermost(schema);
+  return inner instanceof z.ZodArray ? (inner.element as z.ZodType) : undefined;
 }
 
 /** The fields of an object schema, seen through defaults; undefined for every other schema. */

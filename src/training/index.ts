@@ -22,8 +22,12 @@ export {
 export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-gate.js";
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
-export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";
+export { findWeights } from "./find-weights.js";
+export { type RunDirectory, readRunInfo } from "./run-directory.js";
+export { runFiles } from "./run-files.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
+export { holdsStages } from "./staged-directory.js";
+export { resumeStages, type StagedResult, trainStages } from "./staged-training.js";
 export { initialTensors } from "./state-layout.js";
 export { resume, train } from "./trainer.js";
 export type { TrainOptions, TrainResult } from "./training-loop.js";

@@ -33,8 +33,19 @@ export interface EpochSummary {
   readonly best: boolean;
 }
 
+/** One stage of a training in stages. */
+export interface StageProgress {
+  /** From 1. */
+  readonly number: number;
+  /** Stages in all. */
+  readonly count: number;
+  readonly name: string;
+}
+
 /** Whoever watches a training run: a progress bar, a test, a server. Listeners return at once. */
 export interface ProgressListener {
+  /** A stage begins, or goes on; a training without stages has none. */
+  onStageStart(stage: StageProgress): void;
   /** Epoch `epoch` of `epochs` (from 1) begins and will take `steps` batches. */
   onEpochStart(epoch: number, epochs: number, steps: number): void;
   onStep(step: StepProgress): void;
@@ -45,6 +56,7 @@ export interface ProgressListener {
 
 /** A listener that shows nothing. */
 export const silentProgress: ProgressListener = {
+  onStageStart: () => {},
   onEpochStart: () => {},
   onStep: () => {},
   onEpochEnd: () => {},

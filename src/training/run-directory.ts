@@ -1,12 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { z } from "zod";
-import { loadConfigFile, parseWith, resolveTrainConfig, type TrainConfig } from "../config/index.js";
+import { loadConfigFile, resolveTrainConfig, type TrainConfig } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
 import type { HostTensor } from "../tensor/index.js";
-import { ioError, removeTemporaryFiles, writeFileAtomically } from "../io/index.js";
+import { removeTemporaryFiles, writeFileAtomically } from "../io/index.js";
 import {
   type Checkpoint,
   type NewCheckpointMetadata,
@@ -22,19 +22,9 @@ import {
   type TrainingEvent,
 } from "./events.js";
 import { leakageMarkSchema } from "./leakage-gate.js";
-import { acquireLock, tryLock } from "./run-lock.js";
+import { claimFreeDirectory, makeFolder, readJsonFile, runFiles } from "./run-files.js";
+import { acquireLock } from "./run-lock.js";
 import { TensorBoardLog } from "./tensorboard.js";
-
-/** Names of the files of a run. */
-export const runFiles = {
-  config: "config.yaml",
-  info: "run.json",
-  events: "events.jsonl",
-  metrics: "metrics.csv",
-  last: "last.safetensors",
-  best: "best.safetensors",
-  lock: "run.lock",
-} as const;
 
 /** Circumstances of a run, stored in `run.json`. */
 export const runInfoSchema = z.strictObject({
@@ -115,6 +105,24 @@ export class RunDirectory {
    */
   static create(out: string, config: TrainConfig, origin: RunOrigin): RunDirectory {
     const { path, release } = claimFreeDirectory(out);
+    return RunDirectory.begin(path, release, config, origin);
+  }
+
+  /**
+   * Makes a run in `path` itself, over the beginnings of one that was killed while it was made.
+   * @throws EchoDuetError `io` as `create`, and where another process trains there
+   */
+  static createAt(path: string, config: TrainConfig, origin: RunOrigin): RunDirectory {
+    makeFolder(path);
+    return RunDirectory.begin(path, acquireLock(resolve(path, runFiles.lock)), config, origin);
+  }
+
+  private static begin(
+    path: string,
+    release: () => void,
+    config: TrainConfig,
+    origin: RunOrigin,
+  ): RunDirectory {
     try {
       removeTemporaryFiles(path, Object.values(runFiles));
       const placed = { ...config, out: path };
@@ -221,67 +229,9 @@ export class RunDirectory {
 }
 
 /**
- * The weights file that `--weights PATH` means: `path` itself where it is a file, else the best checkpoint of
- * the run in it, else the last one.
- * @throws EchoDuetError `io` where there is none
- */
-export function findWeights(path: string): string {
-  try {
-    if (!statSync(path).isDirectory()) return path;
-  } catch (error) {
-    throw ioError(path, "read", error);
-  }
-  const found = [runFiles.best, runFiles.last]
-    .map((name) => join(path, name))
-    .find((file) => existsSync(file));
-  if (found !== undefined) return found;
-  throw new EchoDuetError(
-    "io",
-    `${path}: expected a run with ${runFiles.best} or ${runFiles.last}, got neither; give a weights file, or train longer`,
-  );
-}
-
-/**
  * The circumstances of the run in `path`.
  * @throws EchoDuetError `io` or `config` where `run.json` cannot be read or is damaged
  */
 export function readRunInfo(path: string): RunInfo {
-  const file = join(path, runFiles.info);
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw ioError(file, "read", error);
-  }
-  try {
-    return parseWith(runInfoSchema, JSON.parse(text), file);
-  } catch (cause) {
-    if (cause instanceof EchoDuetError) throw cause;
-    throw new EchoDuetError("config", `${file}: expected JSON, got a damaged file`, { cause });
-  }
-}
-
-/** Whether the folder `path` holds a run, or the beginnings of one. */
-function holdsRun(path: string): boolean {
-  const { config, info, events, last, best } = runFiles;
-  return [config, info, events, last, best].some((name) => existsSync(join(path, name)));
-}
-
-/** The first of `out`, `out2`, `out3`, ... that holds no run, made and locked. */
-function claimFreeDirectory(out: string): { path: string; release: () => void } {
-  const base = out.replace(/[/\\]+$/, "") || out;
-  for (let number = 1; ; number++) {
-    const path = number === 1 ? base : `${base}${number}`;
-    try {
-      mkdirSync(path, { recursive: true });
-    } catch (error) {
-      throw ioError(path, "created", error);
-    }
-    if (holdsRun(path)) continue;
-    const release = tryLock(resolve(path, runFiles.lock));
-    if (release === undefined) continue;
-    // Another process may have made a run, and ended, since the look above.
-    if (!holdsRun(path)) return { path, release };
-    release();
-  }
+  return readJsonFile(join(path, runFiles.info), runInfoSchema);
 }

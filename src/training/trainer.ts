@@ -7,14 +7,13 @@ import {
   selectFraction,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
-import { createModel, type Model, type TaskName } from "../models/index.js";
+import { createModel, type Model } from "../models/index.js";
 import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
 import { checkLeakage } from "./leakage-gate.js";
-import { RunDirectory } from "./run-directory.js";
-import { checkTraining, declareForTraining } from "./session.js";
-import { initialTensors } from "./state-layout.js";
+import { RunDirectory, type RunOrigin } from "./run-directory.js";
+import { checkTraining } from "./session.js";
+import { startingTensors } from "./starting-tensors.js";
 import {
-  type StartingTensors,
   type Training,
   type TrainingData,
   TrainingLoop,
@@ -22,7 +21,6 @@ import {
   type TrainResult,
 } from "./training-loop.js";
 import { echoduetVersion } from "./versions.js";
-import { applyWeights, type LoadedWeights, readWeights, type Weights } from "./weights.js";
 
 /**
  * Trains a model as configured, in a new run directory.
@@ -31,19 +29,45 @@ import { applyWeights, type LoadedWeights, readWeights, type Weights } from "./w
  */
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
   const resolved = { ...config, threads: resolveThreads(config.threads) };
-  const data = openData(resolved);
-  const model = modelOf(resolved, data.description);
-  const start = startingTensors(model, resolved);
+  return begin(resolved, openData(resolved), options, RunDirectory.create);
+}
+
+/**
+ * Trains as `train` does, on data that are open, in `config.out` itself, which holds no run.
+ * @throws EchoDuetError as `train`
+ */
+export async function trainAt(
+  config: TrainConfig,
+  data: TrainingData,
+  options: TrainOptions,
+): Promise<TrainResult> {
+  return begin(config, data, options, RunDirectory.createAt);
+}
+
+async function begin(
+  config: TrainConfig,
+  data: TrainingData,
+  options: TrainOptions,
+  create: (out: string, config: TrainConfig, origin: RunOrigin) => RunDirectory,
+): Promise<TrainResult> {
+  const model = modelOf(config, data.description);
+  const start = startingTensors(model, config);
   // What only the first step would find out otherwise, when there is a run directory already.
-  checkTraining(model, resolved);
-  deviceOptions(resolved.device);
-  const run = RunDirectory.create(resolved.out, resolved, {
+  checkTraining(model, config);
+  deviceOptions(config.device);
+  const run = create(config.out, config, originOf(config, data));
+  return runTraining({ run, data, model, start, checkpoint: null, options });
+}
+
+/** What a new run is made with and trained on. */
+export function originOf({ seed }: { readonly seed: number }, data: TrainingData): RunOrigin {
+  const { description, fingerprint, leakage } = data;
+  return {
     echoduet: echoduetVersion,
     onnxruntime: onnxruntimeVersion,
-    seed: resolved.seed,
-    data: { path: data.description.file, fingerprint: data.fingerprint, leakage: [...data.leakage] },
-  });
-  return runTraining({ run, data, model, start, checkpoint: null, options });
+    seed,
+    data: { path: description.file, fingerprint, leakage: [...leakage] },
+  };
 }
 
 /**
@@ -54,13 +78,7 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
 export async function resume(directory: string, options: TrainOptions = {}): Promise<TrainResult> {
   const { run, checkpoint } = RunDirectory.open(directory);
   try {
-    const data = openData(run.config);
-    if (data.fingerprint !== run.info.data.fingerprint) {
-      throw new EchoDuetError(
-        "data",
-        `${run.config.data}: expected the data that the run began with (fingerprint ${run.info.data.fingerprint.slice(0, 12)}), got ${data.fingerprint.slice(0, 12)}; restore them, or start a new run`,
-      );
-    }
+    const data = openData(run.config, run.info.data.fingerprint);
     const model = modelOf(run.config, data.description);
     // A checkpoint holds every tensor: the file that the run began from may be gone.
     const config = checkpoint ? withoutWeights(run.config) : run.config;
@@ -75,55 +93,33 @@ function withoutWeights(config: TrainConfig): TrainConfig {
   return { ...config, weights: null, detectionWeights: null, classificationWeights: null };
 }
 
-function openData(config: TrainConfig): TrainingData {
+/**
+ * The frames that a training reads.
+ * @param began fingerprint of the data that the training began with
+ * @throws EchoDuetError `data` where they are unfit, or no longer those
+ */
+export function openData(config: DataOptions, began?: string): TrainingData {
   const description = loadDataDescription(config.data);
   const all = listFrames(description, "train");
   const train = config.fraction < 1 ? selectFraction(all, config.fraction, config.seed) : all;
   const val = listFrames(description, "val");
   const leakage = checkLeakage({ description, train, val }, config.allowLeakage);
-  return { description, train, val, fingerprint: fingerprint(train), leakage };
-}
-
-function modelOf(config: TrainConfig, description: DataDescription): Model {
-  const { names, views } = description;
-  return createModel(config.model, { ...config, classes: names.length, views: views.length });
-}
-
-/** New tensors by the seed, with those of the configured weights laid over them. */
-function startingTensors(model: Model, config: TrainConfig): StartingTensors {
-  const declaration = declareForTraining(model);
-  const initial = initialTensors(declaration.parameters, declaration.buffers, config.seed);
-  const start: StartingTensors = { tensors: initial, note: null };
-  return sourcesOf(model, config).reduce(({ tensors, note }, { path, branch }) => {
-    const weights = readWeights(path);
-    const applied = applyWeights(weights, model, declaration, tensors, branch);
-    return { tensors: applied.tensors, note: [note, describeLoaded(weights, applied)].join("\n").trim() };
-  }, start);
-}
-
-/** The weights files of a training: one for all, or those of the branches. */
-function sourcesOf(model: Model, config: TrainConfig): { path: string; branch?: TaskName }[] {
-  const { weights, detectionWeights, classificationWeights } = config;
-  const ofBranches = { detection: detectionWeights, classification: classificationWeights };
-  const declared = declareForTraining(model).parameters.map(({ name }) => model.branchOf(name));
-  const own = Object.entries(ofBranches).flatMap(([branch, path]) =>
-    path === null ? [] : [{ path, branch: branch as TaskName }],
-  );
-  const stranger = own.find(({ branch }) => !declared.includes(branch));
-  if (stranger) {
+  const found = fingerprint(train);
+  if (began !== undefined && found !== began) {
     throw new EchoDuetError(
-      "config",
-      `${stranger.branch}Weights: expects a model with a ${stranger.branch} branch, such as dual-yolov5n, got ${model.name}; use weights`,
+      "data",
+      `${config.data}: expected the data that the run began with (fingerprint ${began.slice(0, 12)}), got ${found.slice(0, 12)}; restore them, or start a new run`,
     );
   }
-  // The file of a branch comes after the one for all, and so over it.
-  return [...(weights === null ? [] : [{ path: weights }]), ...own];
+  return { description, train, val, fingerprint: found, leakage };
 }
 
-function describeLoaded({ path }: Weights, { loaded, left }: LoadedWeights): string {
-  return left.length === 0
-    ? `${path}: all ${loaded} tensors loaded`
-    : `${path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`;
+type DataOptions = Pick<TrainConfig, "data" | "fraction" | "seed" | "allowLeakage">;
+
+/** The configured model for the classes and views of the data. */
+export function modelOf(config: TrainConfig, description: DataDescription): Model {
+  const { names, views } = description;
+  return createModel(config.model, { ...config, classes: names.length, views: views.length });
 }
 
 async function runTraining(training: Training): Promise<TrainResult> {

@@ -5,7 +5,7 @@ import { describeFileKind, fileKind, readPyTorchCheckpoint, readSafetensors } fr
 import { type HostTensor, sameShape, type Shape, showShape } from "../tensor/index.js";
 import { ioError } from "../io/index.js";
 import { readCheckpoint } from "./checkpoint.js";
-import { findWeights } from "./run-directory.js";
+import { findWeights } from "./find-weights.js";
 
 /** A weights file, whatever its format, with what it says of itself. */
 export interface Weights {

@@ -16,6 +16,8 @@ import {
   trainConfigOf,
 } from "../../src/cli/options.js";
 import { formatDuration, ProgressBar } from "../../src/cli/progress-bar.js";
+import type { StageProgress } from "../../src/training/index.js";
+import type { TrainConfig } from "../../src/config/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 
 const folder = mkdtempSync(join(tmpdir(), "echoduet-cli-"));
@@ -23,7 +25,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const quiet = (command: Command) => command.exitOverride().configureOutput({ writeErr: () => {} });
 const train = (...args: string[]) =>
-  trainConfigOf(quiet(addTrainOptions(new Command())).parse(args, { from: "user" }).opts());
+  trainConfigOf(quiet(addTrainOptions(new Command())).parse(args, { from: "user" }).opts()) as TrainConfig;
 
 describe("options of train", () => {
   it("come before the file's values, and those before the defaults", () => {
@@ -156,10 +158,11 @@ describe("progress", () => {
     best: true,
   };
 
-  function play(isTTY: boolean): string {
+  function play(isTTY: boolean, stage?: StageProgress): string {
     const stream = Object.assign(new PassThrough(), { isTTY, columns: 200 });
     let time = 0;
     const bar = new ProgressBar(stream, () => time);
+    if (stage) bar.onStageStart(stage);
     bar.onEpochStart(1, 3, 2);
     for (const step of [1, 2]) {
       time += 2;
@@ -183,6 +186,17 @@ describe("progress", () => {
     expect(text).toContain("2/2 | 8.0 img/s | ETA 0:08 | box 0.5");
     expect(text).toContain("| best, ETA 0:08\n");
     expect(text).toContain("\u001B[?25h"); // the cursor is shown again
+  });
+
+  it("names the stage of a training in stages", () => {
+    const stage = { number: 2, count: 4, name: "classification" };
+    expect(play(false, stage)).toMatch(
+      /^stage 2 of 4: classification\nnote\nstage 2\/4 \| epoch 1\/3 \| box 0\.1235 /,
+    );
+    const length = (text: string) => /epoch 1\/3 .*? ETA/.exec(text)![0].length;
+    const [alone, staged] = [play(true), play(true, stage)];
+    expect(staged).toContain("stage 2/4 epoch 1/3 [");
+    expect(length(staged)).toBe(length(alone) - "stage 2/4 ".length);
   });
 
   it("formats durations", () => {

@@ -16,7 +16,9 @@ import { resolveTrainConfig } from "../../src/config/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 import { fromNumbers } from "../../src/tensor/index.js";
 import { AppendedLog, formatCsvLine, formatEvent, readEvents } from "../../src/training/events.js";
-import { findWeights, RunDirectory, readRunInfo, runFiles } from "../../src/training/run-directory.js";
+import { findWeights } from "../../src/training/find-weights.js";
+import { RunDirectory, readRunInfo } from "../../src/training/run-directory.js";
+import { runFiles } from "../../src/training/run-files.js";
 
 const root = mkdtempSync(join(tmpdir(), "echoduet-run-"));
 afterAll(() => rmSync(root, { recursive: true }));

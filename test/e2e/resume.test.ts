@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, watch } from "no
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RandomStream, randomStream } from "../../src/tensor/index.js";
-import { readRunInfo } from "../../src/training/index.js";
+import { readCheckpoint, readRunInfo } from "../../src/training/index.js";
 import {
   eventsOf,
   metricsRows,
@@ -23,6 +23,7 @@ const epochs = 7;
 /** 16 frames in batches of 6: the last step of an epoch has 4. */
 const stepsPerEpoch = 3;
 const reference = join(folder, "uninterrupted");
+const dualReference = join(folder, "uninterrupted-dual");
 let data: string;
 
 /** Gradients are accumulated over two steps, so that kills fall between the parts of an update as well. */
@@ -30,15 +31,23 @@ const trainArgs = (out: string) =>
   words`train --data ${data} --model joint-yolov5n --out ${out} --size 64 --batch 6 --nominal-batch 12
     --epochs ${epochs} --warmup-epochs 1 --validation-every 2 --checkpoint-every-steps 1 --threads 1 --seed 3`;
 
+/** Two backbones, each with an optimiser, a schedule and clipping of its own. */
+const dualArgs = (out: string) => [
+  ...trainArgs(out),
+  ...words`--model dual-yolov5n --attention se --epochs 4 --optim-detection-schedule linear
+    --optim-detection-clip-norm 3 --optim-classification-optimizer adamw --optim-classification-lr0 0.001
+    --optim-classification-warmup-epochs 2`,
+];
+
 beforeAll(async () => {
   data = await tinyData(join(folder, "data"));
   await succeed(trainArgs(reference));
 });
 
 /** A started run goes on from its checkpoint; one killed before it was a run is started again. */
-function startOrResume(out: string): RunningCli {
+function startOrResume(out: string, args: typeof trainArgs): RunningCli {
   const isRun = existsSync(join(out, "config.yaml"));
-  return startCli(isRun ? ["train", "--resume", out] : trainArgs(out));
+  return startCli(isRun ? ["train", "--resume", out] : args(out));
 }
 
 /** Resolves when a file that `matches` appears or changes in `directory`, or where the run ends first. */
@@ -93,18 +102,19 @@ async function kill(run: RunningCli, out: string, death: Death, random: RandomSt
 }
 
 /** A training in `out` whose first six processes are killed; the seventh goes on to the end. */
-async function trainThroughKills(out: string, seed: number, tally: Tally): Promise<void> {
+async function trainThroughKills(out: string, seed: number, tally: Tally, args = trainArgs): Promise<void> {
   const random = randomStream(seed, "kills");
-  const first = startCli(trainArgs(out));
+  const first = startCli(args(out));
   await appearance(join(out, "run.json"), first);
   await kill(first, out, "start", random, tally);
-  for (const death of random.shuffled(deaths)) await kill(startOrResume(out), out, death, random, tally);
-  const { code, stderr } = await startOrResume(out).ended;
+  for (const death of random.shuffled(deaths))
+    await kill(startOrResume(out, args), out, death, random, tally);
+  const { code, stderr } = await startOrResume(out, args).ended;
   expect(code, stderr).toBe(0);
 }
 
 /** The run in `out` has the tensors, the metrics and the log of steps of the uninterrupted one. */
-function expectSameEnd(out: string): void {
+function expectSameEnd(out: string, reference: string): void {
   for (const file of ["last.safetensors", "best.safetensors"]) {
     expect(tensorHash(join(out, file)), file).toBe(tensorHash(join(reference, file)));
   }
@@ -138,7 +148,23 @@ describe("SIGKILL", { timeout: 400_000 }, () => {
     }
     expect(tally.kills).toBeGreaterThanOrEqual(20);
     expect(tally.torn).toBeGreaterThanOrEqual(5);
-    for (const seed of [1, 2, 3, 4]) expectSameEnd(out(seed));
+    for (const seed of [1, 2, 3, 4]) expectSameEnd(out(seed), reference);
+  });
+
+  it("of a dual model with two optimisers changes no bit of its end", async () => {
+    await succeed(dualArgs(dualReference));
+    const { tensors } = readCheckpoint(join(dualReference, "last.safetensors"));
+    for (const slot of ["velocity/detection.weight", "mean/classification.weight"]) {
+      expect(
+        tensors.get(`training/${slot}`)?.data.some((value) => value !== 0),
+        slot,
+      ).toBe(true);
+    }
+    const out = join(folder, "killed-dual");
+    const tally: Tally = { kills: 0, torn: 0 };
+    await trainThroughKills(out, 5, tally, dualArgs);
+    expect(tally.kills).toBeGreaterThanOrEqual(4);
+    expectSameEnd(out, dualReference);
   });
 });
 
@@ -157,7 +183,7 @@ describe("Ctrl-C", () => {
 
     const { stdout: json } = await succeed(["train", "--resume", out, "--json"]);
     expect(JSON.parse(json)).toMatchObject({ run: out, reason: "completed", epochs });
-    expectSameEnd(out);
+    expectSameEnd(out, reference);
   });
 });
 

@@ -173,6 +173,37 @@ describe("a training", () => {
   });
 });
 
+describe("two branches", () => {
+  it("each start from a checkpoint of their own", async () => {
+    const common = words`--data ${data} --model dual-yolov5n --size 64 --batch 16 --threads 1 --epochs 1`;
+    for (const [branch, seed] of [
+      ["detection", 1],
+      ["classification", 2],
+    ] as const) {
+      const alone = words`--branch ${branch} --seed ${seed} --out ${at("runs", branch)}`;
+      await succeed(["train", ...common, ...alone]);
+    }
+    const out = at("runs", "both");
+    const from = (branch: string) => at("runs", branch, "last.safetensors");
+    const { stderr } = await succeed([
+      ...words`train --seed 3 --freeze backbone --out ${out}`,
+      ...words`--detection-weights ${from("detection")} --classification-weights ${from("classification")}`,
+      ...common,
+    ]);
+    const { tensors } = readCheckpoint(join(out, "last.safetensors"));
+    for (const branch of ["detection", "classification"]) {
+      const given = readCheckpoint(from(branch)).tensors;
+      const names = [...given.keys()].filter((name) => !name.startsWith("training/"));
+      expect(stderr).toContain(`${from(branch)}: all ${names.length} tensors loaded\n`);
+      // Backbones are frozen, so they end as they began; heads have moved on.
+      const isHead = (name: string) => /^(model\.24\.|classifier\.(conv|linear)\.)/.test(name);
+      for (const name of names.filter((each) => !isHead(each))) {
+        expect(tensors.get(name)?.data, name).toEqual(given.get(name)?.data);
+      }
+    }
+  });
+});
+
 describe("data whose splits share a patient", () => {
   const leaking = at("leaking");
   const mark = { from: "train", to: "val", shared: { patient: 1, clip: 0, duplicate: 0 } };

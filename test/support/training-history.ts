@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomStream } from "../../src/tensor/index.js";
 import { formatEvent, type TrainingEvent } from "../../src/training/events.js";
-import { runFiles } from "../../src/training/run-directory.js";
+import { runFiles } from "../../src/training/run-files.js";
 
 /** What a made-up run holds beside losses, weights and metrics. */
 export interface HistoryOptions {

@@ -1,6 +1,16 @@
 import { Command } from "commander";
 import { EchoDuetError } from "../../errors.js";
-import { resume, type TrainOptions, train } from "../../training/index.js";
+import type { StagedConfig, TrainConfig } from "../../config/index.js";
+import {
+  holdsStages,
+  resume,
+  resumeStages,
+  type StagedResult,
+  type TrainOptions,
+  type TrainResult,
+  train,
+  trainStages,
+} from "../../training/index.js";
 import { jsonOption, addTrainOptions, trainConfigOf, trainOverrides } from "../options.js";
 import { ProgressBar } from "../progress-bar.js";
 
@@ -14,13 +24,31 @@ export function trainCommand(): Command {
     await withTerminal(async (terminal) => {
       const result =
         typeof options.resume === "string"
-          ? await resume(onlyResume(options.resume, options), terminal)
-          : await train(trainConfigOf(options), terminal);
+          ? await goOn(onlyResume(options.resume, options), terminal)
+          : await begin(trainConfigOf(options), terminal);
       terminal.progress.stop();
       if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-      else process.stderr.write(`${result.reason} after ${result.epochs} epochs: ${result.run}\n`);
+      else process.stderr.write(`${describe(result)}\n`);
     });
   });
+}
+
+function begin(
+  config: TrainConfig | StagedConfig,
+  options: TrainOptions,
+): Promise<TrainResult | StagedResult> {
+  return "stages" in config ? trainStages(config, options) : train(config, options);
+}
+
+function goOn(directory: string, options: TrainOptions): Promise<TrainResult | StagedResult> {
+  return holdsStages(directory) ? resumeStages(directory, options) : resume(directory, options);
+}
+
+/** How a training ended, a line a run. */
+function describe(result: TrainResult | StagedResult): string {
+  if (!("stages" in result)) return `${result.reason} after ${result.epochs} epochs: ${result.run}`;
+  const lines = result.stages.map((stage) => `${stage.name}: ${describe(stage)}`);
+  return [...lines, `${result.stages.length} stages: ${result.run}`].join("\n");
 }
 
 /** A run keeps its configuration: options beside --resume would be ignored in silence. */
