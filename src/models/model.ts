@@ -1,5 +1,6 @@
 import type { Value } from "../graph/index.js";
 import type { Scope } from "../nn/index.js";
+import type { Scaling } from "./yolov5.js";
 
 /** What a model can be trained for. */
 export type TaskName = "detection" | "classification";
@@ -10,6 +11,18 @@ export interface ModelOutputs {
   readonly detection?: readonly Value[];
   /** View logits, float [batch, views]. */
   readonly classification?: Value;
+}
+
+/** The multiples chosen for a model, so that its forward pass costs what another's does. */
+export interface FlopsMatch {
+  /** The other model's name. */
+  readonly target: string;
+  readonly scaling: Scaling;
+  /** 2 · multiply-adds of the forward pass of one image of 320 x 320: this model's and the other's. */
+  readonly flops: number;
+  readonly targetFlops: number;
+  /** flops / targetFlops - 1. */
+  readonly relativeError: number;
 }
 
 /** A network that builds itself into any graph through a scope. */
@@ -27,6 +40,8 @@ export interface Model {
    * empty where one task reads anything of another's network.
    */
   readonly alone: ReadonlyMap<TaskName, Model>;
+  /** How the model's multiples were chosen; absent where they are those of its name. */
+  readonly matched?: FlopsMatch;
   /** The task whose own network a tensor belongs to; null where the model's tasks share one. */
   branchOf(tensor: string): TaskName | null;
   /** Whether a parameter is of a task's last part, behind its features: what a checkpoint of other classes leaves out. */

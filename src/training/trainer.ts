@@ -7,7 +7,7 @@ import {
   selectFraction,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
-import { createModel, type Model, type TaskName } from "../models/index.js";
+import { createModel, describeMatch, type Model, type TaskName } from "../models/index.js";
 import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
 import { checkLeakage } from "./leakage-gate.js";
 import { RunDirectory } from "./run-directory.js";
@@ -93,11 +93,17 @@ function modelOf(config: TrainConfig, description: DataDescription): Model {
 function startingTensors(model: Model, config: TrainConfig): StartingTensors {
   const declaration = declareForTraining(model);
   const initial = initialTensors(declaration.parameters, declaration.buffers, config.seed);
-  const start: StartingTensors = { tensors: initial, note: null };
+  const start: StartingTensors = {
+    tensors: initial,
+    note: model.matched ? describeMatch(model.matched) : null,
+  };
   return sourcesOf(model, config).reduce(({ tensors, note }, { path, branch }) => {
     const weights = readWeights(path);
     const applied = applyWeights(weights, model, declaration, tensors, branch);
-    return { tensors: applied.tensors, note: [note, describeLoaded(weights, applied)].join("\n").trim() };
+    return {
+      tensors: applied.tensors,
+      note: [note ?? [], describeLoaded(weights, applied)].flat().join("\n"),
+    };
   }, start);
 }
 
@@ -123,7 +129,13 @@ function sourcesOf(model: Model, config: TrainConfig): { path: string; branch?: 
 function describeLoaded({ path }: Weights, { loaded, left }: LoadedWeights): string {
   return left.length === 0
     ? `${path}: all ${loaded} tensors loaded`
-    : `${path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`;
+    : `${path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${wholeModules(left).join(", ")}`;
+}
+
+/** Tensors that a file lacks, by repeat or attention as a whole: `model.2.m.1.* (not in the file)`. */
+function wholeModules(left: readonly string[]): string[] {
+  const lacking = /^(.*?\.(?:m\.\d+|attention)\.).* (\(not in the file\))$/;
+  return [...new Set(left.map((text) => text.replace(lacking, "$1* $2")))];
 }
 
 async function runTraining(training: Training): Promise<TrainResult> {
