@@ -1,9 +1,9 @@
 import { balancerNames } from "../src/balancing/index.js";
 import type { TrainConfigInput } from "../src/config/index.js";
 import { InterferenceProbe } from "../src/training/interference-probe.js";
-import { type MachineFacts, machineFacts } from "./machine.js";
-import { quantile } from "./rounds.js";
-import { openSession, type StepOptions, syntheticBatch } from "./step.js";
+import { type MachineFacts, machineFacts, syntheticBatch } from "../src/experiments/index.js";
+import { quantile } from "../src/tensor/index.js";
+import { inputOf, openSession, type StepOptions } from "./step.js";
 
 export interface BalanceOptions extends StepOptions {
   /** Pairs of steps that are timed. */
@@ -44,7 +44,7 @@ export async function measureBalance(
   say: (line: string) => void,
 ): Promise<BalanceBench> {
   const { balancers = balancerNames.filter((name) => name !== "static") } = options;
-  const batch = syntheticBatch(options.batch, options.size);
+  const batch = syntheticBatch(inputOf(options));
   const open = async (changes: Partial<TrainConfigInput>) => {
     const opened = openSession(options, changes);
     for (let step = 0; step < warmUpSteps; step++) await opened.session.step(batch);

@@ -1,11 +1,10 @@
 import { EchoDuetError } from "../errors.js";
 import { declareModel } from "./declare.js";
-import type { FlopsMatch, Model } from "./model.js";
+import { type FlopsMatch, matchReference } from "./flops-match.js";
+import type { Model } from "./model.js";
 import { trainingStepFlops } from "./summary.js";
 import { type Scaling, stageRepeats } from "./yolov5.js";
 
-/** The image at which FLOPs are compared: one of 320 x 320. */
-const reference = { batch: 1, height: 320, width: 320 };
 /** Largest relative error of a match. */
 const tolerance = 0.02;
 /** Depths from 0.01 to 2, beyond YOLOv5's largest (1.33), by hundredths as YOLOv5's own. */
@@ -60,19 +59,12 @@ export function matchFlops({ build, own, target }: Matching): Model {
   };
 }
 
-/** A match in one line, for people. */
-export function describeMatch({ target, scaling, flops, targetFlops, relativeError }: FlopsMatch): string {
-  const giga = (count: number) => (count / 1e9).toFixed(3);
-  const percent = `${relativeError < 0 ? "" : "+"}${(100 * relativeError).toFixed(2)} %`;
-  return `matched to ${target}: width ${scaling.width}, depth of the backbone ${scaling.depth}, of the neck ${scaling.neckDepth}; ${giga(flops)} GFLOPs against ${giga(targetFlops)} (${percent}) on one image of ${reference.width}x${reference.height}`;
-}
-
 function forwardFlops(model: Model): number {
-  return trainingStepFlops(declareModel(model, reference).graph);
+  return trainingStepFlops(declareModel(model, matchReference).graph);
 }
 
 function tensorNames(model: Model): string[] {
-  const { parameters, buffers } = declareModel(model, reference);
+  const { parameters, buffers } = declareModel(model, matchReference);
   return [...parameters, ...buffers].map(({ name }) => name);
 }
 

@@ -1,6 +1,6 @@
 import type { Value } from "../graph/index.js";
 import type { Scope } from "../nn/index.js";
-import type { Scaling } from "./yolov5.js";
+import type { FlopsMatch } from "./flops-match.js";
 
 /** What a model can be trained for. */
 export type TaskName = "detection" | "classification";
@@ -11,18 +11,6 @@ export interface ModelOutputs {
   readonly detection?: readonly Value[];
   /** View logits, float [batch, views]. */
   readonly classification?: Value;
-}
-
-/** The multiples chosen for a model, so that its forward pass costs what another's does. */
-export interface FlopsMatch {
-  /** The other model's name. */
-  readonly target: string;
-  readonly scaling: Scaling;
-  /** 2 · multiply-adds of the forward pass of one image of 320 x 320: this model's and the other's. */
-  readonly flops: number;
-  readonly targetFlops: number;
-  /** flops / targetFlops - 1. */
-  readonly relativeError: number;
 }
 
 /** A network that builds itself into any graph through a scope. */

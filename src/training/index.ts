@@ -24,6 +24,7 @@ export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
 export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
+export { stepFlops } from "./step-flops.js";
 export { initialTensors } from "./state-layout.js";
 export { resume, train } from "./trainer.js";
 export type { TrainOptions, TrainResult } from "./training-loop.js";
