@@ -91,5 +91,5 @@ describe("info --compare", () => {
     const [detection, classification] = designs.map(({ measured }) => measured?.stepRatios ?? []);
     for (const [round, share] of detection.entries())
       expect(share + classification[round]).toBeCloseTo(1, 12);
-  }, 120_000);
+  }, 300_000);
 });
