@@ -9,8 +9,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { runAudit } from "../src/data/audit/index.js";
+import { machineFacts } from "../src/experiments/index.js";
 import { WorkerPool } from "../src/threads/index.js";
-import { machineFacts } from "./machine.js";
 
 const [what, argument = "", workers = String(availableParallelism())] = process.argv.slice(2);
 if (what === "labels")

@@ -1,9 +1,9 @@
 import { balancerNames } from "../src/balancing/index.js";
 import type { TrainConfigInput } from "../src/config/index.js";
 import { InterferenceProbe } from "../src/training/interference-probe.js";
-import { type MachineFacts, machineFacts } from "./machine.js";
-import { median, type PairedRatio, pairedRatio, showRatio, takeTurns } from "./paired.js";
-import { openSession, type StepOptions, syntheticBatch } from "./step.js";
+import { type MachineFacts, machineFacts, syntheticBatch } from "../src/experiments/index.js";
+import { median, type PairedRatio, pairedRatio, secondsInTurns, showRatio } from "./paired.js";
+import { inputOf, openSession, type StepOptions } from "./step.js";
 
 export interface BalanceOptions extends StepOptions {
   /** Pairs of steps that are timed. */
@@ -40,7 +40,7 @@ export async function measureBalance(
   say: (line: string) => void,
 ): Promise<BalanceBench> {
   const { balancers = balancerNames.filter((name) => name !== "static") } = options;
-  const batch = syntheticBatch(options.batch, options.size);
+  const batch = syntheticBatch(inputOf(options));
   const open = async (changes: Partial<TrainConfigInput>) => {
     const opened = openSession(options, changes);
     for (let step = 0; step < warmUpSteps; step++) await opened.session.step(batch);
@@ -50,7 +50,7 @@ export async function measureBalance(
   const reports: BalanceReport[] = [];
   for (const balancer of balancers) {
     const { session } = await open({ balancer } as Partial<TrainConfigInput>);
-    const [own, without] = await takeTurns(
+    const [own, without] = await secondsInTurns(
       [() => session.step(batch), () => base.session.step(batch)],
       options.pairs,
     );

@@ -1,7 +1,7 @@
 import type { TrainConfigInput } from "../src/config/index.js";
-import { type MachineFacts, machineFacts } from "./machine.js";
-import { median, type PairedRatio, pairedRatio, showRatio, takeTurns } from "./paired.js";
-import { openSession, type StepOptions, syntheticBatch } from "./step.js";
+import { type MachineFacts, machineFacts, syntheticBatch } from "../src/experiments/index.js";
+import { median, type PairedRatio, pairedRatio, secondsInTurns, showRatio } from "./paired.js";
+import { inputOf, openSession, type StepOptions } from "./step.js";
 
 export interface DualOptions extends StepOptions {
   /** Rounds in which each contender steps once. */
@@ -34,12 +34,12 @@ const warmUpSteps = 2;
 /** Steps of a dual model, its branches in one program or side by side, and of each branch alone. */
 export async function measureDual(options: DualOptions): Promise<DualBench> {
   const { classifierBackbone } = options;
-  const batch = syntheticBatch(options.batch, options.size);
+  const batch = syntheticBatch(inputOf(options));
   const opened = Object.values(contenders).map((changes) =>
     openSession(options, { classifierBackbone, ...changes }),
   );
   for (const { session } of opened) for (let step = 0; step < warmUpSteps; step++) await session.step(batch);
-  const seconds = await takeTurns(
+  const seconds = await secondsInTurns(
     opened.map(
       ({ session }) =>
         () =>

@@ -1,4 +1,5 @@
-import { quantile } from "./rounds.js";
+import { takeTurns } from "../src/experiments/index.js";
+import { quantile } from "../src/tensor/index.js";
 
 /** The middle of paired ratios. */
 export interface PairedRatio {
@@ -7,29 +8,17 @@ export interface PairedRatio {
   readonly interval: readonly [number, number];
 }
 
-/** Seconds of one run. */
-async function timed(run: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return (performance.now() - start) / 1000;
-}
-
-/**
- * Seconds of each contender, one list a contender: in every round each runs once, and each round begins with another
- * one, so that what else the machine does meets all.
- */
-export async function takeTurns(
+/** Seconds of each contender, which take turns: one list a contender, one entry a round. */
+export function secondsInTurns(
   contenders: readonly (() => Promise<unknown>)[],
   rounds: number,
 ): Promise<number[][]> {
-  const seconds = contenders.map((): number[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const at = (round + turn) % contenders.length;
-      seconds[at].push(await timed(contenders[at]));
-    }
-  }
-  return seconds;
+  const timed = (run: () => Promise<unknown>) => async () => {
+    const start = performance.now();
+    await run();
+    return (performance.now() - start) / 1000;
+  };
+  return takeTurns(contenders.map(timed), rounds, () => {});
 }
 
 export function median(values: readonly number[]): number {

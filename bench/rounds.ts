@@ -1,8 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { LineProcess, type StepAnswer } from "./line-process.js";
-import { type MachineFacts, machineFacts } from "./machine.js";
+import {
+  LineProcess,
+  type MachineFacts,
+  machineFacts,
+  takeTurns,
+  type TimedRuns,
+} from "../src/experiments/index.js";
+import { quantile } from "../src/tensor/index.js";
 import type { Handover, StepOptions, StepProfile, StepReady } from "./step.js";
 import { findTorchPython, startTwin, type TwinReady } from "./twin.js";
 
@@ -104,36 +110,27 @@ async function startTwins(python: string, step: StepOptions): Promise<LineProces
   return twins.filter((twin) => twin !== null);
 }
 
-/**
- * Rounds in which every contender steps in turn, so that what else the machine does meets all alike; each
- * round begins with another one. The others wait idle on their input meanwhile.
- */
+/** Steps in turns. The others wait idle on their input meanwhile. */
 async function interleave(
   contenders: readonly LineProcess<unknown>[],
   { rounds, stepsPerRound, warmUpSteps }: BenchOptions,
   say: (line: string) => void,
-): Promise<StepAnswer[][]> {
-  for (const contender of contenders) await contender.step(warmUpSteps);
-  const answers: StepAnswer[][] = contenders.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const at = (round + turn) % contenders.length;
-      answers[at].push(await contenders[at].step(stepsPerRound));
-    }
-    say(`round ${round + 1} of ${rounds}`);
-  }
+): Promise<TimedRuns[][]> {
+  for (const contender of contenders) await contender.run("step", warmUpSteps);
+  const turns = contenders.map((contender) => () => contender.run("step", stepsPerRound));
+  const answers = await takeTurns(turns, rounds, (round) => say(`round ${round} of ${rounds}`));
   for (const contender of contenders) await contender.quit();
   return answers;
 }
 
 function summarise(
   label: string,
-  rounds: readonly StepAnswer[],
-  { batch, flops, ours }: { batch: number; flops: number; ours: readonly StepAnswer[] | null },
+  rounds: readonly TimedRuns[],
+  { batch, flops, ours }: { batch: number; flops: number; ours: readonly TimedRuns[] | null },
 ): SeriesReport {
   const seconds = rounds.flatMap((round) => round.seconds);
   const medianSeconds = quantile(seconds, 0.5);
-  const medianOf = (round: StepAnswer) => quantile(round.seconds, 0.5);
+  const medianOf = (round: TimedRuns) => quantile(round.seconds, 0.5);
   return {
     label,
     seconds,
@@ -159,13 +156,4 @@ async function profileInChild(step: StepOptions): Promise<StepProfile> {
     { maxBuffer: 2 ** 26 },
   );
   return JSON.parse(stdout) as StepProfile;
-}
-
-/** A quantile by linear interpolation between order statistics. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = q * (sorted.length - 1);
-  const below = Math.floor(at);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
 }

@@ -1,15 +1,18 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { resolveTrainConfig, type TrainConfig, type TrainConfigInput } from "../src/config/index.js";
-import type { FrameBatch, FrameRecord } from "../src/data/index.js";
+import type { TrainConfigInput } from "../src/config/index.js";
+import type { FrameBatch } from "../src/data/index.js";
+import {
+  openSyntheticSession,
+  serveRuns,
+  syntheticBatch,
+  type SyntheticInput,
+} from "../src/experiments/index.js";
 import { Graph } from "../src/graph/index.js";
-import { createModel, type Model, trainingStepFlops } from "../src/models/index.js";
+import { trainingStepFlops } from "../src/models/index.js";
 import { Program } from "../src/runtime/index.js";
-import { hostTensor, randomStream } from "../src/tensor/index.js";
-import { declareForTraining, TrainingSession } from "../src/training/session.js";
-import { initialTensors } from "../src/training/state-layout.js";
-import { serveSteps } from "./line-process.js";
+import type { TrainingSession } from "../src/training/session.js";
 import { type OperatorShare, readProfile, type SlowNode } from "./profile.js";
 
 /** One configuration of the step that is measured. */
@@ -49,15 +52,16 @@ export interface StepProfile {
 /** The data's make-up: that of the PyTorch twin. */
 const classes = 4;
 const views = 3;
-const boxesPerImage = 2;
 const warmUpSteps = 2;
 
 /** Serves steps of `TrainingSession.step` on one fixed batch to the parent process. */
 export async function serve(options: StepOptions): Promise<void> {
   const { session, ready, batch } = await prepare(options);
-  await serveSteps(ready, async () => {
-    const { losses } = await session.step(batch);
-    return Object.values(losses).reduce((sum, loss) => sum + loss, 0);
+  await serveRuns(ready, {
+    step: async () => {
+      const { losses } = await session.step(batch);
+      return Object.values(losses).reduce((sum, loss) => sum + loss, 0);
+    },
   });
   await session.close();
 }
@@ -77,19 +81,18 @@ export async function profile(options: StepOptions, steps: number): Promise<Step
   }
 }
 
+/** What a step is fed. */
+export function inputOf({ size, batch }: StepOptions): SyntheticInput {
+  return { size: { width: size, height: size }, batch, classes, views };
+}
+
 /** A session of synthetic classes and views, new. */
 export function openSession(
-  { model: name, size, batch, threads }: StepOptions,
+  options: StepOptions,
   changes: Partial<TrainConfigInput> = {},
-): { session: TrainingSession; model: Model; config: TrainConfig } {
-  const config = resolveTrainConfig(
-    { data: "synthetic", model: name, batch, size, threads, nominalBatch: 0, lr0: 0.001, ...changes },
-    "bench",
-  );
-  const model = createModel(name, { classes, views });
-  const { parameters, buffers } = declareForTraining(model);
-  const session = new TrainingSession(model, config, initialTensors(parameters, buffers, 0), 1000);
-  return { session, model, config };
+): ReturnType<typeof openSyntheticSession> {
+  const { model, threads } = options;
+  return openSyntheticSession(inputOf(options), { model, threads, ...changes });
 }
 
 /** A session with its program compiled by a first step. */
@@ -99,7 +102,7 @@ async function prepare(
 ): Promise<{ session: TrainingSession; batch: FrameBatch; ready: StepReady }> {
   const compiled = observeCompilation(profilePrefix);
   const { session } = openSession(options);
-  const batch = syntheticBatch(options.batch, options.size);
+  const batch = syntheticBatch(inputOf(options));
   await session.step(batch);
   const { graph, seconds } = compiled();
   return {
@@ -148,47 +151,5 @@ function observeCompilation(profilePrefix?: string): () => { graph: Graph; secon
   return () => {
     if (!seen) throw new Error("bench: the session compiled nothing");
     return seen;
-  };
-}
-
-/**
- * Random pixels, boxes and views in the shape of a batch: an input for measuring speed, from which nothing
- * about accuracy follows.
- */
-export function syntheticBatch(images: number, size: number): FrameBatch {
-  const random = randomStream(0, "bench");
-  const pixels = Uint8Array.from({ length: images * 3 * size * size }, () => random.integer(256));
-  const rows = Array.from({ length: images * boxesPerImage }, (_, row) => [
-    Math.floor(row / boxesPerImage),
-    random.integer(classes),
-    random.uniform(0.2, 0.8),
-    random.uniform(0.2, 0.8),
-    random.uniform(0.05, 0.4),
-    random.uniform(0.05, 0.4),
-  ]);
-  const frame: FrameRecord = {
-    name: "synthetic",
-    imagePath: "",
-    labelPath: null,
-    boxes: new Float32Array(),
-    view: 0,
-    patient: null,
-    video: null,
-    detectionMasked: false,
-  };
-  const geometry = { sourceWidth: size, sourceHeight: size, width: size, height: size, scale: 1 };
-  return {
-    images: hostTensor("uint8", [images, 3, size, size], pixels),
-    letterboxes: Array.from({ length: images }, () => ({
-      ...geometry,
-      padX: 0,
-      padY: 0,
-      newWidth: size,
-      newHeight: size,
-    })),
-    targets: Float32Array.from(rows.flat()),
-    views: Int32Array.from({ length: images }, () => random.integer(views)),
-    detectionMask: new Uint8Array(images).fill(1),
-    frames: Array.from({ length: images }, () => frame),
   };
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { LineProcess } from "./line-process.js";
+import { LineProcess } from "../src/experiments/index.js";
 import type { StepOptions } from "./step.js";
 
 /** First line of the twin; see torch_twin.py. */

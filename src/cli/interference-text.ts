@@ -6,6 +6,7 @@ import {
   type ModelProvenance,
 } from "../serving/index.js";
 import { describeMark, type Independence } from "../training/index.js";
+import { table } from "./table.js";
 
 /** The report of `echoduet interference` as tables. */
 export function formatInterference(report: InterferenceReport): string {
@@ -110,16 +111,6 @@ function marks(prefix: string, { leakage, seenPatients }: ModelProvenance, image
     ...lines,
     `${prefix}seen: ${seenPatients} of ${images} images are of patients that the model was trained on`,
   ];
-}
-
-/** Rows of cells as lines, the first column to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
-  return rows
-    .map((cells) =>
-      cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  "),
-    )
-    .join("\n");
 }
 
 function show(value: number | null, digits = 3): string {

@@ -144,6 +144,11 @@ export const trainConfigSchema = z.strictObject({
     .describe(
       "stop-gradient: the classifier of a dual model also reads the detector's features, which its gradient does not reach",
     ),
+  matchFlops: z
+    .enum(["dual-yolov5n", "dual-yolov5s", "dual-yolov5m", "dual-yolov5l", "dual-yolov5x"])
+    .nullable()
+    .default(null)
+    .describe("model whose forward FLOPs a model with one backbone takes, by its depth, else by its width"),
   branch: z
     .enum(["both", "detection", "classification"])
     .default("both")

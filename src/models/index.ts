@@ -1,6 +1,7 @@
 /** Networks by name: YOLOv5 detectors, view classifiers, and both on one backbone or on two. */
 export * from "./declare.js";
 export { buildDeployGraph } from "./deploy.js";
+export { describeMatch, type FlopsMatch } from "./flops-match.js";
 export * from "./model.js";
 export {
   ClassificationBackbone,

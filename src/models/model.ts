@@ -1,5 +1,6 @@
 import type { Value } from "../graph/index.js";
 import type { Scope } from "../nn/index.js";
+import type { FlopsMatch } from "./flops-match.js";
 
 /** What a model can be trained for. */
 export type TaskName = "detection" | "classification";
@@ -27,6 +28,8 @@ export interface Model {
    * empty where one task reads anything of another's network.
    */
   readonly alone: ReadonlyMap<TaskName, Model>;
+  /** How the model's multiples were chosen; absent where they are those of its name. */
+  readonly matched?: FlopsMatch;
   /** The task whose own network a tensor belongs to; null where the model's tasks share one. */
   branchOf(tensor: string): TaskName | null;
   /** Whether a parameter is of a task's last part, behind its features: what a checkpoint of other classes leaves out. */

@@ -18,6 +18,16 @@ export const branches = ["both", "detection", "classification"] as const satisfi
 )[];
 export type Branch = (typeof branches)[number];
 
+/** What the FLOPs of a shared backbone may be matched to: the models with two backbones. */
+export const matchTargets = [
+  "dual-yolov5n",
+  "dual-yolov5s",
+  "dual-yolov5m",
+  "dual-yolov5l",
+  "dual-yolov5x",
+] as const;
+export type MatchTarget = (typeof matchTargets)[number];
+
 /** What a model is built with; a training configuration satisfies it but for the classes. */
 export interface ModelOptions {
   /** Detection classes. */
@@ -42,4 +52,6 @@ export interface ModelOptions {
   readonly bridge?: Bridge;
   /** Of a dual model; `both` by default. */
   readonly branch?: Branch;
+  /** The model, with its own defaults, whose forward FLOPs a model with a shared backbone takes; null by default. */
+  readonly matchFlops?: MatchTarget | null;
 }

@@ -1,5 +1,6 @@
 import { EchoDuetError } from "../errors.js";
 import { dual } from "./dual.js";
+import { matchFlops } from "./match-flops.js";
 import type { Model, TaskName } from "./model.js";
 import { oneBackbone } from "./one-backbone.js";
 import type { ModelOptions } from "./options.js";
@@ -16,7 +17,10 @@ const shared = (tasks: readonly TaskName[]): Family => ({
   tasks,
   build: (name, scaling, options) => {
     requireDual(name, options);
-    return oneBackbone(name, tasks, scaling, options);
+    const { classes, views, matchFlops: target = null } = options;
+    const build = (multiples: Scaling) => oneBackbone(name, tasks, multiples, options);
+    if (target === null) return build(scaling);
+    return matchFlops({ build, own: scaling, target: createModel(target, { classes, views }) });
   },
 });
 const families: Record<string, Family> = {
@@ -27,6 +31,7 @@ const families: Record<string, Family> = {
     tasks: both,
     build: (name, scaling, options) => {
       requireBothForBridge(options);
+      requireShared(name, options);
       return dual(name, scaling, options);
     },
   },
@@ -77,6 +82,14 @@ function requireDual(name: string, options: ModelOptions): void {
       );
     }
   }
+}
+
+function requireShared(name: string, { matchFlops: target = null }: ModelOptions): void {
+  if (target === null) return;
+  throw new EchoDuetError(
+    "config",
+    `matchFlops: expects a model with one backbone, such as joint-yolov5n, got ${target} for ${name}; leave it out`,
+  );
 }
 
 function requireBothForBridge({ branch = "both", bridge = "none" }: ModelOptions): void {

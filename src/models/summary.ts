@@ -1,6 +1,7 @@
 import type { Graph, Node, OpName, Value } from "../graph/index.js";
 import { bytesPerElement, sizeOf, type Shape } from "../tensor/index.js";
 import { declareModel } from "./declare.js";
+import { describeMatch, type FlopsMatch } from "./flops-match.js";
 import type { Model } from "./model.js";
 
 /** One layer of a model. */
@@ -20,6 +21,8 @@ export interface ModelSummary {
   readonly model: string;
   /** Images, [batch, 3, height, width]. */
   readonly input: Shape;
+  /** How the model's multiples were chosen; null where they are those of its name. */
+  readonly matched: FlopsMatch | null;
   /** In the order of execution. */
   readonly layers: readonly LayerSummary[];
   readonly parameters: number;
@@ -56,6 +59,7 @@ export function summariseModel(
   return {
     model: model.name,
     input: [input.batch, 3, input.height, input.width],
+    matched: model.matched ?? null,
     layers,
     parameters: sum(sizes.values()),
     buffers: sum(buffers.map(({ shape }) => sizeOf(shape))),
@@ -92,6 +96,7 @@ export function formatSummary(summary: ModelSummary): string {
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return [
     `${summary.model}, images ${summary.input.join("x")}`,
+    ...(summary.matched ? [describeMatch(summary.matched)] : []),
     ...table,
     `parameters            ${summary.parameters.toLocaleString("en-US")}`,
     `buffers               ${summary.buffers.toLocaleString("en-US")}`,

@@ -26,6 +26,16 @@ export type Yolov5Size = keyof typeof yolov5Sizes;
 export interface Scaling {
   readonly depth: number;
   readonly width: number;
+  /** Of the neck's stages, where it is not `depth`. */
+  readonly neckDepth?: number;
+}
+
+/** Repeats of the backbone's four stages at depth and width 1. */
+const fullRepeats = [3, 6, 9, 3] as const;
+
+/** Repeats of the backbone's four stages at a depth. */
+export function stageRepeats(depth: number): number[] {
+  return fullRepeats.map((n) => scaleRepeats(n, depth));
 }
 
 /** What a YOLOv5 network is built with. */
@@ -56,20 +66,21 @@ export function yolov5Backbone(
   images: Value,
   { scaling, attention }: Yolov5Options,
 ): FeaturePyramid {
-  const { channels, repeats } = multiples(scaling);
+  const channels = channelsAt(scaling.width);
+  const repeats = stageRepeats(scaling.depth);
   const down = (index: number, x: Value, filters: number) =>
     model.layer(index, (layer) => convBlock(layer, x, { filters: channels(filters), kernel: 3, stride: 2 }));
-  const stage = (index: number, x: Value, n: number) =>
+  const stage = (index: number, x: Value, at: number) =>
     model.layer(index, (layer) =>
-      attend(layer, c3(layer, x, { filters: x.shape[1], repeats: repeats(n), shortcut: true }), attention),
+      attend(layer, c3(layer, x, { filters: x.shape[1], repeats: repeats[at], shortcut: true }), attention),
     );
 
   const stem = model.layer(0, (layer) =>
     convBlock(layer, images, { filters: channels(64), kernel: 6, stride: 2, pad: 2 }),
   );
-  const p2 = stage(2, down(1, stem, 128), 3);
-  const p3 = stage(4, down(3, p2, 256), 6);
-  const p4 = stage(6, down(5, p3, 512), 9);
+  const p2 = stage(2, down(1, stem, 128), 0);
+  const p3 = stage(4, down(3, p2, 256), 1);
+  const p4 = stage(6, down(5, p3, 512), 2);
   const p5 = stage(8, down(7, p4, 1024), 3);
   return { p3, p4, p5: model.layer(9, (layer) => spatialPyramidPooling(layer, p5)) };
 }
@@ -80,12 +91,13 @@ export function yolov5Backbone(
  * @param model whose children are the layers by number
  */
 export function yolov5Neck(model: Scope, features: FeaturePyramid, scaling: Scaling): FeaturePyramid {
-  const { channels, repeats } = multiples(scaling);
+  const channels = channelsAt(scaling.width);
+  const repeats = scaleRepeats(3, scaling.neckDepth ?? scaling.depth);
   const conv = (index: number, x: Value, options: ConvOptions) =>
     model.layer(index, (layer) => convBlock(layer, x, { ...options, filters: channels(options.filters) }));
   const stage = (index: number, parts: readonly Value[], filters: number) =>
     model.layer(index, (layer) =>
-      c3(layer, concat(parts, 1), { filters: channels(filters), repeats: repeats(3), shortcut: false }),
+      c3(layer, concat(parts, 1), { filters: channels(filters), repeats, shortcut: false }),
     );
 
   const top = conv(10, features.p5, { filters: 512 });
@@ -156,12 +168,10 @@ function headBias(level: number, classes: number): Initialiser {
   };
 }
 
-function multiples({ depth, width }: Scaling): {
-  channels: (c: number) => number;
-  repeats: (n: number) => number;
-} {
-  return {
-    channels: (c) => Math.ceil((c * width) / 8) * 8,
-    repeats: (n) => Math.max(Math.round(n * depth), 1),
-  };
+function channelsAt(width: number): (channels: number) => number {
+  return (channels) => Math.ceil((channels * width) / 8) * 8;
+}
+
+function scaleRepeats(repeats: number, depth: number): number {
+  return Math.max(Math.round(repeats * depth), 1);
 }

@@ -1,3 +1,3 @@
 /** Worker threads that answer tasks. */
 export { answerTasks, type WorkerAnswer } from "./worker-protocol.js";
-export { WorkerPool } from "./worker-pool.js";
+export { builtScript, WorkerPool } from "./worker-pool.js";

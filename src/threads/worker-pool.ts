@@ -24,7 +24,7 @@ export class WorkerPool<Task extends object, Answer extends object> {
    */
   constructor(count: number, script: URL, subject: string) {
     this.#subject = subject;
-    const file = workerFile(script, subject);
+    const file = builtScript(script, subject);
     for (let i = 0; i < count; i++) {
       // Node's options of the main program, such as --input-type, need not fit a thread.
       const thread = new Worker(file, { execArgv: [] });
@@ -76,8 +76,11 @@ export class WorkerPool<Task extends object, Answer extends object> {
   }
 }
 
-/** A built worker: where the caller has it, or in dist/ when the caller runs from its TypeScript source. */
-function workerFile(script: URL, subject: string): URL {
+/**
+ * A built script: where the caller has it, or in dist/ when the caller runs from its TypeScript source.
+ * @throws EchoDuetError `runtime` where there is neither
+ */
+export function builtScript(script: URL, subject: string): URL {
   const built = new URL(script.href.replace(/\/src\/(?!.*\/src\/)/, "/dist/"));
   const found = [script, built].find((file) => existsSync(fileURLToPath(file)));
   if (found) return found;

@@ -28,6 +28,7 @@ export { runFiles } from "./run-files.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
 export { holdsStages } from "./staged-directory.js";
 export { resumeStages, type StagedResult, trainStages } from "./staged-training.js";
+export { stepFlops } from "./step-flops.js";
 export { initialTensors } from "./state-layout.js";
 export { resume, train } from "./trainer.js";
 export type { TrainOptions, TrainResult } from "./training-loop.js";

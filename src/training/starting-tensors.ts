@@ -1,6 +1,6 @@
 import type { TrainConfig } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
-import type { Model, TaskName } from "../models/index.js";
+import { describeMatch, type Model, type TaskName } from "../models/index.js";
 import { type HostTensor, zeros } from "../tensor/index.js";
 import { declareForTraining } from "./session.js";
 import { initialTensors } from "./state-layout.js";
@@ -42,11 +42,17 @@ function layWeightsOver(
   read: (path: string) => Weights,
 ): StartingTensors {
   const declaration = declareForTraining(model);
-  const start: StartingTensors = { tensors: initial, note: null };
+  const start: StartingTensors = {
+    tensors: initial,
+    note: model.matched ? describeMatch(model.matched) : null,
+  };
   return sourcesOf(model, config).reduce(({ tensors, note }, { path, branch }) => {
     const weights = read(path);
     const applied = applyWeights(weights, model, declaration, tensors, branch);
-    return { tensors: applied.tensors, note: [note, describeLoaded(weights, applied)].join("\n").trim() };
+    return {
+      tensors: applied.tensors,
+      note: [note ?? [], describeLoaded(weights, applied)].flat().join("\n"),
+    };
   }, start);
 }
 
@@ -89,5 +95,11 @@ function branchSources(config: BranchWeights): { path: string; branch: TaskName 
 function describeLoaded({ path }: Weights, { loaded, left }: LoadedWeights): string {
   return left.length === 0
     ? `${path}: all ${loaded} tensors loaded`
-    : `${path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${left.join(", ")}`;
+    : `${path}: ${loaded} tensors loaded, ${left.length} left as initialised: ${wholeModules(left).join(", ")}`;
+}
+
+/** Tensors that a file lacks, by repeat or attention as a whole: `model.2.m.1.* (not in the file)`. */
+function wholeModules(left: readonly string[]): string[] {
+  const lacking = /^(.*?\.(?:m\.\d+|attention)\.).* (\(not in the file\))$/;
+  return [...new Set(left.map((text) => text.replace(lacking, "$1* $2")))];
 }

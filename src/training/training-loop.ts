@@ -60,7 +60,7 @@ export interface TrainingData {
 /** What a training starts from. */
 export interface StartingTensors {
   readonly tensors: ReadonlyMap<string, HostTensor<"float32">>;
-  /** What was loaded, and what was left as initialised; null without a weights file. */
+  /** Multiples chosen by FLOPs, what was loaded and what was left as initialised; null where there is nothing to say. */
   readonly note: string | null;
 }
 

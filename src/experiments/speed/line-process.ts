@@ -1,19 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { EchoDuetError } from "../../errors.js";
 
-/** What a stepping process answers to `step N`. */
-export interface StepAnswer {
-  /** Wall time of each step. */
+/** What a process answers to `WORD N`. */
+export interface TimedRuns {
+  /** Wall time of each run. */
   readonly seconds: readonly number[];
   /** Largest resident set of that process so far. */
   readonly peakRssBytes: number;
+  /** What the last run returned, such as a loss. */
   readonly loss: number | null;
 }
 
 /**
- * A process that holds one training step ready and speaks a JSON line per command: after a first line with
- * what it is, `step N` runs N steps, `quit` ends it. The PyTorch twin and our own step speak the same lines,
- * each in a process of its own, so that neither's memory nor its threads count towards the other's figures.
+ * A process that holds something ready to be timed and speaks a JSON line per command: after a first line with what
+ * it is, `WORD N`, such as `step 3`, runs it N times, `quit` ends it. Each contender has a process of its own, so that
+ * neither's memory nor its threads count towards another's figures.
  */
 export class LineProcess<Ready> {
   readonly #child: ChildProcess;
@@ -35,7 +37,10 @@ export class LineProcess<Ready> {
     ]();
   }
 
-  /** Starts a process and waits for its first line. @throws Error with its messages where it ends instead */
+  /**
+   * Starts a process and waits for its first line.
+   * @throws EchoDuetError `runtime` with its messages where it ends instead
+   */
   static async start<Ready>(
     label: string,
     command: string,
@@ -46,13 +51,17 @@ export class LineProcess<Ready> {
     return started;
   }
 
-  async step(count: number): Promise<StepAnswer> {
-    this.#child.stdin?.write(`step ${count}\n`);
-    return this.#answer<StepAnswer>();
+  /**
+   * Runs what the process calls `word` so many times.
+   * @throws EchoDuetError `runtime` with its messages where the process ends instead
+   */
+  async run(word: string, count: number): Promise<TimedRuns> {
+    this.#child.stdin?.write(`${word} ${count}\n`);
+    return this.#answer<TimedRuns>();
   }
 
   async quit(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.stdin?.end("quit\n");
     const impatience = setTimeout(() => this.#child.kill(), 5000);
@@ -62,26 +71,35 @@ export class LineProcess<Ready> {
 
   async #answer<T>(): Promise<T> {
     const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`${this.label}: ended without an answer: ${this.#errors.join("").trim()}`);
+    if (done) {
+      const messages = this.#errors.join("").trim();
+      throw new EchoDuetError(
+        "runtime",
+        `${this.label}: expected an answer of its process, got its end: ${messages}`,
+      );
+    }
     return JSON.parse(value) as T;
   }
 }
 
-/** Answers `step N` and `quit` on standard input until either `quit` or its end. */
-export async function serveSteps(ready: object, step: () => Promise<number>): Promise<void> {
+/** Answers `WORD N` on standard input by the runs of that name, until `quit` or the input's end. */
+export async function serveRuns(
+  ready: object,
+  runs: Readonly<Record<string, () => Promise<number | null>>>,
+): Promise<void> {
   const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
   say(ready);
   for await (const line of createInterface({ input: process.stdin })) {
     const [word, count] = line.trim().split(" ");
     if (word === "quit") break;
     const seconds: number[] = [];
-    let loss = 0;
+    let loss: number | null = null;
     for (let i = 0; i < Number(count); i++) {
       const start = performance.now();
-      loss = await step();
+      loss = await runs[word]();
       seconds.push((performance.now() - start) / 1000);
     }
-    say({ seconds, peakRssBytes: process.resourceUsage().maxRSS * 1024, loss });
+    say({ seconds, peakRssBytes: process.resourceUsage().maxRSS * 1024, loss } satisfies TimedRuns);
   }
   // An open pipe would keep the process alive.
   process.stdin.destroy();

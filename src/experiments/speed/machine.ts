@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from "node:os";
+import { onnxruntimeVersion } from "../../runtime/index.js";
 
 /** What a figure of speed depends on besides the program. */
 export interface MachineFacts {
@@ -17,7 +18,6 @@ export interface MachineFacts {
 
 /** The facts of this machine and of the libraries in use. */
 export function machineFacts(): MachineFacts {
-  const runtime = new URL("../node_modules/onnxruntime-node/package.json", import.meta.url);
   return {
     processor: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),
@@ -25,7 +25,7 @@ export function machineFacts(): MachineFacts {
     memoryBytes: totalmem(),
     system: `${platform()} ${release()} ${arch()}`,
     node: process.version,
-    onnxRuntime: (JSON.parse(readFileSync(runtime, "utf8")) as { version: string }).version,
+    onnxRuntime: onnxruntimeVersion,
     load: platform() === "win32" ? null : loadavg()[0],
   };
 }

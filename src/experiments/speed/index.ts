@@ -1,0 +1,10 @@
+/** Speed: processes that are timed, turns, synthetic input, facts of the machine. */
+export { LineProcess, serveRuns, type TimedRuns } from "./line-process.js";
+export { type MachineFacts, machineFacts } from "./machine.js";
+export {
+  openSyntheticSession,
+  type SyntheticInput,
+  syntheticBatch,
+  syntheticConfig,
+} from "./synthetic.js";
+export { takeTurns, type Turn } from "./turns.js";
