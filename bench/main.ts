@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { formatBalance, measureBalance } from "./balance.js";
+import { formatEpochs, measureEpochs } from "./epoch.js";
 import { formatReport } from "./format.js";
 import { measure } from "./rounds.js";
 import { profile, serve, type StepOptions } from "./step.js";
@@ -37,6 +38,25 @@ program
     const say = (line: string) => process.stderr.write(`${line}\n`);
     const report = await measureBalance(options, say);
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatBalance(report)}\n`);
+  });
+
+program
+  .command("epoch")
+  .description("the training loop on real frames beside its steps alone")
+  .requiredOption("--data <file>", "data.yaml of the frames")
+  .option("--model <name>", "model by name", "joint-yolov5n")
+  .option("--size <pixels>", "side of the square images, a multiple of 32", integer, 320)
+  .option("--batch <images>", "batch size", integer, 16)
+  .option("--threads <count>", "threads", integer, 2)
+  .option("--epochs <count>", "epochs; the first decodes the images", integer, 3)
+  .option("--fraction <share>", "share of the training clips", Number, 1)
+  .option("--bare-steps <count>", "steps alone before each epoch", integer, 5)
+  .option("--augment", "augment the images")
+  .option("--json", "print JSON alone")
+  .action(async ({ json, augment = false, ...options }) => {
+    const say = (line: string) => process.stderr.write(`${line}\n`);
+    const report = await measureEpochs({ ...options, augment }, say);
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatEpochs(report)}\n`);
   });
 
 // What the step command starts as processes of their own.
