@@ -47,8 +47,8 @@ export interface StepProfile {
 }
 
 /** The data's make-up: that of the PyTorch twin. */
-const classes = 4;
-const views = 3;
+export const classes = 4;
+export const views = 3;
 const boxesPerImage = 2;
 const warmUpSteps = 2;
 
