@@ -35,6 +35,8 @@ export interface EpochReport {
   readonly stepSeconds: number;
   /** `seconds` over what the epoch's batches take as bare steps; a shorter batch counts by its images. */
   readonly ratio: number;
+  /** `seconds` over the sum of this epoch's own steps: what the loop adds to them, whatever else the machine does. */
+  readonly loopRatio: number;
   /** Of the loop outside the steps: waiting for images, logs. */
   readonly outsideSeconds: number;
   readonly loaderWaitSeconds: number;
@@ -142,6 +144,7 @@ class StepWatch {
   report(loopSeconds: number): Omit<EpochReport, "epoch" | "loaderWaitSeconds"> {
     const seconds = loopSeconds - this.#pausedSeconds;
     const images = this.#steps.reduce((sum, step) => sum + step.images, 0);
+    const steps = this.#steps.reduce((sum, step) => sum + step.seconds, 0);
     const whole = this.#steps.filter((step) => step.images === this.batchSize);
     const bareSeconds = quantile(this.#bare, 0.5);
     return {
@@ -153,7 +156,8 @@ class StepWatch {
         0.5,
       ),
       ratio: seconds / ((images / this.batchSize) * bareSeconds),
-      outsideSeconds: seconds - this.#steps.reduce((sum, step) => sum + step.seconds, 0),
+      loopRatio: seconds / steps,
+      outsideSeconds: seconds - steps,
       validationSeconds: (performance.now() - this.#lastEnd) / 1000,
     };
   }
@@ -176,13 +180,30 @@ export function formatEpochs({ machine, options, epochs }: EpochBench): string {
   return [
     `${machine.processor}, ${machine.cores} cores, Node ${machine.node}, ONNX Runtime ${machine.onnxRuntime}, load ${machine.load?.toFixed(2) ?? "unknown"}`,
     `${options.model}, ${options.size} x ${options.size}, batch ${options.batch}, ${options.threads} threads, ${options.augment ? "augmented" : "not augmented"}`,
-    "Seconds; ratio: the loop over its batches as bare steps.",
+    "Seconds; ratio: the loop over its batches as bare steps; loop ratio: over its own steps.",
     "",
-    row(["epoch", "images", "loop", "bare step", "step", "ratio", "outside", "waited", "validation"]),
+    row([
+      "epoch",
+      "images",
+      "loop",
+      "bare step",
+      "step",
+      "ratio",
+      "loop ratio",
+      "outside",
+      "waited",
+      "validation",
+    ]),
     ...epochs.map((one) =>
       row([
         ...[`${one.epoch}`, `${one.images}`, s(one.seconds), s(one.bareSeconds), s(one.stepSeconds)],
-        ...[one.ratio.toFixed(3), s(one.outsideSeconds), s(one.loaderWaitSeconds), s(one.validationSeconds)],
+        ...[
+          one.ratio.toFixed(3),
+          one.loopRatio.toFixed(3),
+          s(one.outsideSeconds),
+          s(one.loaderWaitSeconds),
+          s(one.validationSeconds),
+        ],
       ]),
     ),
   ].join("\n");
