@@ -6,6 +6,7 @@ import { formatMemory, measureMemory } from "./memory.js";
 import { formatPredictions, measurePredictions, servePredictions } from "./predict.js";
 import { type BenchOptions, measure } from "./rounds.js";
 import { formatStartup, measureStartup, printFirstStep } from "./startup.js";
+import { drawScaling, formatScaling, measureScaling } from "./scaling.js";
 import { profile, serve, type StepOptions } from "./step.js";
 
 const program = new Command("bench").description("Measures EchoDuet's speed on this machine.");
@@ -60,6 +61,31 @@ compare(
   measureMemory,
   formatMemory,
 );
+
+program
+  .command("scaling")
+  .description("the training step over batch sizes and image sizes, as a picture")
+  .option("--model <name>", "model by name", "joint-yolov5n")
+  .option("--threads <count>", "threads of both engines", integer, 2)
+  .option("--batches <list>", "batch sizes", integers, [1, 2, 4, 8, 16])
+  .option(
+    "--sizes <list>",
+    "sides of the square images, multiples of 32",
+    integers,
+    [160, 192, 256, 320, 416],
+  )
+  .option("--fixed-batch <images>", "batch size over which sizes vary", integer, 8)
+  .option("--fixed-size <pixels>", "image size over which batches vary", integer, 320)
+  .option("--rounds <count>", "rounds in which the engines take turns", integer, 3)
+  .option("--steps <count>", "steps of a turn", integer, 2)
+  .option("--no-twin", "leave PyTorch out")
+  .option("--picture <file>", "PNG with both curves")
+  .option("--json", "print JSON alone")
+  .action(async ({ json, steps, picture, ...options }) => {
+    const report = await measureScaling({ ...options, stepsPerRound: steps }, say);
+    if (picture !== undefined) await drawScaling(report, picture);
+    print(json, report, formatScaling);
+  });
 
 program
   .command("startup")
