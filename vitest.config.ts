@@ -7,6 +7,8 @@ export default defineConfig({
     poolOptions: { forks: { maxForks: 2 } },
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Tests leave nothing in the cache of the user who runs them.
+    env: { ECHODUET_CACHE: "off" },
     reporters: ["default", "./test/support/closing-line-reporter.ts"],
   },
 });

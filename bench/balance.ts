@@ -1,7 +1,7 @@
 import { balancerNames } from "../src/balancing/index.js";
 import type { TrainConfigInput } from "../src/config/index.js";
-import { InterferenceProbe } from "../src/training/interference-probe.js";
 import { type MachineFacts, machineFacts, syntheticBatch } from "../src/experiments/index.js";
+import { InterferenceProbe } from "../src/training/interference-probe.js";
 import { median, type PairedRatio, pairedRatio, secondsInTurns, showRatio } from "./paired.js";
 import { inputOf, openSession, type StepOptions } from "./step.js";
 

@@ -1,11 +1,19 @@
-import type { BenchReport, BatchReport, SeriesReport } from "./rounds.js";
+import type { MachineFacts } from "../src/experiments/index.js";
+import type { BatchReport, BenchReport, SeriesReport } from "./rounds.js";
 
-/** A report for people. */
-export function formatReport({ machine, options, torch, batches }: BenchReport): string {
+/** What the figures of a report depend on, in two lines. */
+export function reportHead(machine: MachineFacts, torch: string | null): string[] {
   const gibibytes = (machine.memoryBytes / 2 ** 30).toFixed(1);
   return [
     `${machine.processor}, ${machine.cores} cores (${machine.simd ?? "SIMD unknown"}), ${gibibytes} GiB, ${machine.system}`,
     `Node ${machine.node}, ONNX Runtime ${machine.onnxRuntime}, PyTorch ${torch ?? "not compared"}, load ${machine.load?.toFixed(2) ?? "unknown"}`,
+  ];
+}
+
+/** A report for people. */
+export function formatReport({ machine, options, torch, batches }: BenchReport): string {
+  return [
+    ...reportHead(machine, torch),
     `${options.model}, ${options.size} x ${options.size}, ${options.threads} threads, ${options.rounds} rounds of ${options.stepsPerRound} steps after ${options.warmUpSteps} to warm up`,
     "Random pixels and boxes: a measure of speed alone.",
     ...batches.map(formatBatch),
@@ -18,10 +26,7 @@ function formatBatch({ batch, flops, handover, series, profile }: BatchReport): 
     "",
     `Batch ${batch}: ${(flops / 1e9).toFixed(2)} GFLOP a step`,
     `State handed over: ${(handover.bytes / 2 ** 20).toFixed(1)} MiB in ${handover.tensors} tensors, at most ${handover.milliseconds.toFixed(1)} ms`,
-    ...table([
-      ["", "median ms", "quartiles ms", "images/s", "GFLOP/s", "peak MiB", "ours / theirs"],
-      ...series.map((one) => seriesRow(one)),
-    ]),
+    ...seriesTable(series),
     "",
     `Time by operator (profile of ${profile.steps} steps)`,
     ...table([
@@ -47,6 +52,14 @@ function formatBatch({ batch, flops, handover, series, profile }: BatchReport): 
   ].join("\n");
 }
 
+/** The contenders below each other. */
+export function seriesTable(series: readonly SeriesReport[]): string[] {
+  return table([
+    ["", "median ms", "quartiles ms", "images/s", "GFLOP/s", "peak MiB", "ours / theirs"],
+    ...series.map(seriesRow),
+  ]);
+}
+
 function seriesRow(series: SeriesReport): string[] {
   const milliseconds = (seconds: number) => (seconds * 1000).toFixed(0);
   return [
@@ -65,7 +78,7 @@ function range(values: readonly number[]): string {
 }
 
 /** Rows of equal length as aligned lines: texts to the left, numbers to the right. */
-function table(rows: readonly (readonly string[])[]): string[] {
+export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const isNumber = rows[0].map((_, column) => rows.slice(1).every((row) => /^[\d.]/.test(row[column])));
   return rows.map((row) =>

@@ -1,16 +1,16 @@
-import { fileURLToPath } from "node:url";
 import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
   LineProcess,
   type MachineFacts,
   machineFacts,
-  takeTurns,
   type TimedRuns,
+  takeTurns,
 } from "../src/experiments/index.js";
 import { quantile } from "../src/tensor/index.js";
 import type { Handover, StepOptions, StepProfile, StepReady } from "./step.js";
-import { findTorchPython, startTwin, type TwinReady } from "./twin.js";
+import { findTorchPython, startTwin, type TwinReady, type TwinWork } from "./twin.js";
 
 export interface BenchOptions {
   readonly model: string;
@@ -101,19 +101,24 @@ export async function measure(options: BenchOptions, say: (line: string) => void
 }
 
 /** How main.ts is started again for one of its own subcommands, with the loader that runs TypeScript. */
-function childArguments(command: string, step: StepOptions): string[] {
+export function childArguments(command: string, step: StepOptions): string[] {
   return [...process.execArgv, main, command, JSON.stringify(step)];
 }
 
-async function startTwins(python: string, step: StepOptions): Promise<LineProcess<TwinReady>[]> {
-  const twins = [await startTwin(python, step, false), await startTwin(python, step, true)];
+/** The PyTorch twins of a model in both layouts; none where it has no twin. */
+export async function startTwins(
+  python: string,
+  step: StepOptions,
+  work: TwinWork = "step",
+): Promise<LineProcess<TwinReady>[]> {
+  const twins = [await startTwin(python, step, false, work), await startTwin(python, step, true, work)];
   return twins.filter((twin) => twin !== null);
 }
 
 /** Steps in turns. The others wait idle on their input meanwhile. */
-async function interleave(
+export async function interleave(
   contenders: readonly LineProcess<unknown>[],
-  { rounds, stepsPerRound, warmUpSteps }: BenchOptions,
+  { rounds, stepsPerRound, warmUpSteps }: Pick<BenchOptions, "rounds" | "stepsPerRound" | "warmUpSteps">,
   say: (line: string) => void,
 ): Promise<TimedRuns[][]> {
   for (const contender of contenders) await contender.run("step", warmUpSteps);
@@ -123,7 +128,8 @@ async function interleave(
   return answers;
 }
 
-function summarise(
+/** What a contender's rounds say; `ours` are the rounds that it is compared with, null for our own. */
+export function summarise(
   label: string,
   rounds: readonly TimedRuns[],
   { batch, flops, ours }: { batch: number; flops: number; ours: readonly TimedRuns[] | null },

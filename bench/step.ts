@@ -5,9 +5,9 @@ import type { TrainConfigInput } from "../src/config/index.js";
 import type { FrameBatch } from "../src/data/index.js";
 import {
   openSyntheticSession,
+  type SyntheticInput,
   serveRuns,
   syntheticBatch,
-  type SyntheticInput,
 } from "../src/experiments/index.js";
 import { Graph } from "../src/graph/index.js";
 import { trainingStepFlops } from "../src/models/index.js";
@@ -50,8 +50,8 @@ export interface StepProfile {
 }
 
 /** The data's make-up: that of the PyTorch twin. */
-const classes = 4;
-const views = 3;
+export const classes = 4;
+export const views = 3;
 const warmUpSteps = 2;
 
 /** Serves steps of `TrainingSession.step` on one fixed batch to the parent process. */

@@ -16,7 +16,8 @@ As a program it speaks one JSON line per command, so that a benchmark can interl
 
 A step is zeroing the gradients, forward, both losses, backward and SGD with Nesterov momentum, in eager float32
 on one fixed random batch. Loading data, anchor assignment (timed once, `assignmentSeconds`) and weight averaging
-are not in it. Needs PyTorch 1.13 or later and nothing else.
+are not in it. With `--predict` a step is the forward pass of the model in evaluation, batch normalisation folded
+into the convolutions; decoding the boxes is not in it. Needs PyTorch 1.13 or later and nothing else.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 DEPTH_WIDTH = {"n": (0.33, 0.25), "s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 STRIDES = (8, 16, 32)
@@ -305,6 +307,13 @@ def random_batch(args: argparse.Namespace) -> tuple[Tensor, Tensor, Tensor]:
     return x, torch.cat((image, label, boxes), 1), torch.randint(max(args.views, 1), (args.batch,))
 
 
+def fold(model: nn.Module) -> None:
+    """Fold every batch normalisation into the convolution before it, in place."""
+    for module in model.modules():
+        if isinstance(module, Conv):
+            module.conv, module.bn = fuse_conv_bn_eval(module.conv, module.bn), nn.Identity()
+
+
 class Bench:
     """The model, its optimiser and one batch, ready to be stepped."""
 
@@ -321,6 +330,15 @@ class Bench:
         self.assignment_seconds = time.perf_counter() - started
         self.gains = Gains.scaled(args.size, args.classes)
         self.optimiser = sgd(self.model, lr=0.001, momentum=0.937, weight_decay=5e-4)
+        if args.predict:
+            fold(self.model.eval())
+            self.step = self.predict
+
+    def predict(self) -> Tensor:
+        """One forward pass; there is no loss."""
+        with torch.inference_mode():
+            self.model(self.x)
+        return torch.tensor(math.nan)
 
     def step(self) -> Tensor:
         """One training step; the loss as a tensor without history."""
@@ -356,6 +374,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--predict", action="store_true", help="forward passes in evaluation, not training steps")
     args = parser.parse_args()
     if args.size % 32 != 0:
         parser.error(f"--size expects a multiple of 32, got {args.size}")
@@ -371,7 +390,9 @@ def main() -> None:
         "parameters": sum(p.numel() for p in bench.model.parameters()),
         "threads": torch.get_num_threads(),
         "channelsLast": args.channels_last,
-        "timed": "zero_grad, forward, losses, backward, SGD; without loading, assignment and EMA",
+        "timed": "forward alone"
+        if args.predict
+        else "zero_grad, forward, losses, backward, SGD; without loading, assignment and EMA",
         "assignmentSeconds": bench.assignment_seconds,
         "matches": [len(m.image) for m in bench.matches],
     }

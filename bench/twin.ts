@@ -22,11 +22,15 @@ export function findTorchPython(): string | null {
   return candidates.find(has) ?? null;
 }
 
+/** What a twin does when it is told to step: a training step, or a forward pass of the fused model. */
+export type TwinWork = "step" | "predict";
+
 /** Starts the PyTorch twin of a model; null for a model that has no twin (a classifier alone). */
 export async function startTwin(
   python: string,
   options: StepOptions,
   channelsLast: boolean,
+  work: TwinWork = "step",
 ): Promise<LineProcess<TwinReady> | null> {
   const [, family, size] = /^(joint|detect)-yolov5([nsmlx])$/.exec(options.model) ?? [];
   if (!size) return null;
@@ -35,5 +39,6 @@ export async function startTwin(
     ...["--model", size, "--views", family === "joint" ? "3" : "0"],
     ...["--size", `${options.size}`, "--batch", `${options.batch}`, "--threads", `${options.threads}`],
     ...(channelsLast ? ["--channels-last"] : []),
+    ...(work === "predict" ? ["--predict"] : []),
   ]);
 }

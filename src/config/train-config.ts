@@ -305,7 +305,9 @@ export const trainConfigSchema = z.strictObject({
   cacheBytes: byteCountSchema
     .default(defaultCacheBytes)
     .describe("memory for decoded images, such as 512MB or 2GB (bytes)"),
-  workers: count(1).default(2).describe("images decoded at a time, off the training thread"),
+  workers: count(1)
+    .default(2)
+    .describe("images decoded, and batches augmented, at a time, off the training thread"),
 });
 
 /** A resolved training run: every field present. */

@@ -4,6 +4,7 @@
  */
 export * from "./audit/index.js";
 export * from "./augmentation/index.js";
+export * from "./augmented-loader.js";
 export * from "./description.js";
 export { type ConvertOptions, type ConvertReport, convert } from "./formats/index.js";
 export * from "./frames.js";

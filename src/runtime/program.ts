@@ -4,6 +4,8 @@ import { type Graph, optimise, showType, type ValueType, verify } from "../graph
 import { serialise } from "../onnx/index.js";
 import { type DType, type HostTensor, sameShape } from "../tensor/index.js";
 import { absent, type DeviceName, deviceOptions, resolveThreads } from "./devices.js";
+import { createKeptSession } from "./kept-session.js";
+import { ProgramCache } from "./program-cache.js";
 
 export interface ProgramOptions {
   /** `cpu` by default. */
@@ -14,6 +16,11 @@ export interface ProgramOptions {
   readonly optimise?: boolean;
   /** Whether the first axis of every input and output may have any length at each run; false by default. */
   readonly dynamicBatch?: boolean;
+  /**
+   * Whether the optimised form is kept on the disk for the next start (`ProgramCache`); false by default, for programs
+   * whose constants will not come again. CPU only.
+   */
+  readonly keep?: boolean;
   /** Prefix of ONNX Runtime's profile, written when the program is closed. */
   readonly profile?: string;
 }
@@ -108,11 +115,14 @@ function typesIn(values: ReadonlyMap<string, ValueType>): Map<string, ValueType>
 /** Loads the bytes of an ONNX model. */
 async function createSession(
   bytes: Uint8Array,
-  { device = "cpu", threads = 0, optimise: rewrite = true, profile }: ProgramOptions,
+  { device = "cpu", threads = 0, optimise: rewrite = true, keep = false, profile }: ProgramOptions,
 ): Promise<InferenceSession> {
   const provider = deviceOptions(device);
+  const cache = keep && rewrite && device === "cpu" && !profile ? ProgramCache.ofUser() : null;
+  const create = (options: InferenceSession.SessionOptions) =>
+    cache ? createKeptSession(bytes, options, cache) : InferenceSession.create(bytes, options);
   try {
-    return await InferenceSession.create(bytes, {
+    return await create({
       ...provider,
       intraOpNumThreads: resolveThreads(threads),
       interOpNumThreads: 1,

@@ -180,7 +180,10 @@ export async function openExportedModel(
     );
   }
   const metadata = parseWith(exportMetadataSchema, parseJson(text, path), path);
-  return { predictor: new Predictor(await Program.load(bytes, options), metadata.size), metadata };
+  return {
+    predictor: new Predictor(await Program.load(bytes, { ...options, keep: true }), metadata.size),
+    metadata,
+  };
 }
 
 function parseJson(text: string, path: string): unknown {

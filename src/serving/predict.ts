@@ -71,7 +71,7 @@ export async function openPredictor(
   const { model, weights, names, views, metadata } = openTrainedModel(source);
   const size = options.size ?? metadata?.config.size ?? { width: 640, height: 640 };
   return {
-    predictor: await Predictor.create(model, weights.tensors, size, { device, threads }),
+    predictor: await Predictor.create(model, weights.tensors, size, { device, threads, keep: true }),
     names,
     views,
   };

@@ -119,6 +119,7 @@ export class SharedGradients {
     const program = await Program.compile(this.#gramGraph(batch, capacity), {
       device,
       threads: resolveThreads(threads),
+      keep: true,
     });
     const compiled = { program, capacity };
     this.#programs.set(batch, compiled);

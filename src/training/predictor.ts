@@ -23,7 +23,7 @@ export class Predictor {
     model: Model,
     tensors: ReadonlyMap<string, HostTensor>,
     size: { readonly width: number; readonly height: number },
-    options: Pick<ProgramOptions, "device" | "threads"> = {},
+    options: Pick<ProgramOptions, "device" | "threads" | "keep"> = {},
   ): Promise<Predictor> {
     const graph = buildDeployGraph(model, tensors, { batch: 1, ...size });
     return new Predictor(await Program.compile(graph, { ...options, dynamicBatch: true }), size);

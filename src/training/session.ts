@@ -88,7 +88,7 @@ export class TrainingSession {
         normsAt: config.gradnorm.layer ?? model.sharedLayer,
         size: config.size,
       },
-      { device: config.device, threads: config.threads },
+      { device: config.device, threads: config.threads, keep: true },
       this.#branchSteps(),
     );
   }

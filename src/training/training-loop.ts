@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { parseWith } from "../config/index.js";
 import {
-  augmentBatch,
+  AugmentedLoader,
   augmentWarnings,
   batches,
   type DataDescription,
   type FrameBatch,
   FrameLoader,
   type FrameRecord,
+  type PlacedBatch,
   sampledOrder,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
@@ -95,11 +96,14 @@ type TrainerState = Omit<
   "updates" | "updatedAt" | "capacity" | "alarms"
 >;
 
+/** Batches that are made while a step runs. */
+const batchesAhead = 2;
+
 /** One process's part of a training: from the latest checkpoint to the end, or to an interruption. */
 export class TrainingLoop {
   readonly #training: Training;
   readonly #session: TrainingSession;
-  readonly #trainLoader: FrameLoader;
+  readonly #trainLoader: AugmentedLoader;
   readonly #valLoader: FrameLoader;
   readonly #stepsPerEpoch: number;
   readonly #progress: ProgressListener;
@@ -123,7 +127,7 @@ export class TrainingLoop {
     this.#session = new TrainingSession(model, config, start.tensors, this.#stepsPerEpoch);
     this.#watch = new BalanceWatch(this.#session.balancer);
     const loading = { cacheBytes: config.cacheBytes / 2, workers: config.workers };
-    this.#trainLoader = new FrameLoader(data.train, config.size, loading);
+    this.#trainLoader = new AugmentedLoader(data.train, config.size, { ...loading, augment: config.augment });
     this.#valLoader = new FrameLoader(data.val, config.size, loading);
     if (checkpoint) this.#restore(checkpoint);
   }
@@ -184,20 +188,18 @@ export class TrainingLoop {
 
   /** The rest of an epoch: its remaining steps, its validation, its checkpoint. */
   async #runEpoch(epoch: number): Promise<void> {
-    const { run, data } = this.#training;
-    const { config } = run;
-    const order = sampledOrder(data.train, config.sampling, { seed: config.seed, epoch });
-    const queue = batches(order, config.batch);
+    const { config } = this.#training.run;
+    const queue = this.#queue(epoch);
+    const following = epoch < config.epochs ? this.#queue(epoch + 1).slice(0, batchesAhead) : [];
+    const ahead = [...queue, ...following];
     this.#progress.onEpochStart(epoch, config.epochs, this.#stepsPerEpoch);
     const start = performance.now();
     const waitedBefore = this.#trainLoader.waitedMs;
     const imagesBefore = this.#state.images;
     const first = this.#session.counters.step - (epoch - 1) * this.#stepsPerEpoch;
     for (let i = first; i < queue.length; i++) {
-      const loaded = await this.#trainLoader.batch(queue[i]);
-      if (i + 1 < queue.length) this.#trainLoader.prefetch(queue[i + 1]);
-      const place = { seed: config.seed, epoch, first: i * config.batch };
-      await this.#runStep(epoch, i + 1, augmentBatch(loaded, config.augment, place));
+      for (const placed of ahead.slice(i, i + 1 + batchesAhead)) this.#trainLoader.prefetch(placed);
+      await this.#runStep(epoch, i + 1, await this.#trainLoader.batch(queue[i]));
     }
     const seconds = (performance.now() - start) / 1000;
     const speed = {
@@ -207,6 +209,17 @@ export class TrainingLoop {
       memoryBytes: process.memoryUsage.rss(),
     };
     await this.#finishEpoch(epoch, speed);
+  }
+
+  /** The batches of an epoch, which follow from the seed alone. */
+  #queue(epoch: number): PlacedBatch[] {
+    const { run, data } = this.#training;
+    const { batch, sampling, seed } = run.config;
+    const order = sampledOrder(data.train, sampling, { seed, epoch });
+    return batches(order, batch).map((indices, i) => ({
+      indices,
+      place: { seed, epoch, first: i * batch },
+    }));
   }
 
   async #runStep(epoch: number, step: number, batch: FrameBatch): Promise<void> {

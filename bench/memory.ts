@@ -1,0 +1,92 @@
+import { LineProcess, type MachineFacts, machineFacts } from "../src/experiments/index.js";
+import { quantile } from "../src/tensor/index.js";
+import { reportHead, table } from "./format.js";
+import { type BenchOptions, childArguments, startTwins } from "./rounds.js";
+import type { StepReady } from "./step.js";
+import { findTorchPython } from "./twin.js";
+
+/** Largest resident sets of one contender, each of a process of its own, at one batch size. */
+export interface MemorySeries {
+  readonly label: string;
+  readonly peakRssBytes: readonly number[];
+  readonly medianBytes: number;
+  /** Our median over this one; null for our own. */
+  readonly ratio: number | null;
+}
+
+export interface MemoryBench {
+  readonly machine: MachineFacts;
+  readonly torch: string | null;
+  readonly options: BenchOptions;
+  readonly batches: readonly {
+    readonly batch: number;
+    /** The training state that goes from step to step. */
+    readonly stateBytes: number;
+    readonly series: readonly MemorySeries[];
+  }[];
+}
+
+/** Measures what a training step takes at its peak: each round starts every contender anew. */
+export async function measureMemory(
+  options: BenchOptions,
+  say: (line: string) => void,
+): Promise<MemoryBench> {
+  const machine = machineFacts();
+  const python = options.twin ? findTorchPython() : null;
+  let torch: string | null = null;
+  const batches: MemoryBench["batches"][number][] = [];
+  for (const batch of options.batches) {
+    const step = { model: options.model, size: options.size, batch, threads: options.threads };
+    const peaks = new Map<string, number[]>();
+    let stateBytes = 0;
+    for (let round = 0; round < options.rounds; round++) {
+      say(`batch ${batch}: round ${round + 1} of ${options.rounds}`);
+      const ours = await LineProcess.start<StepReady>(
+        "EchoDuet",
+        process.execPath,
+        childArguments("serve", step),
+      );
+      stateBytes = ours.ready.handover.bytes;
+      const twins = python ? await startTwins(python, step) : [];
+      torch = twins[0]?.ready.torch ?? null;
+      for (const contender of [ours, ...twins]) {
+        const { peakRssBytes } = await contender.run("step", options.stepsPerRound);
+        peaks.set(contender.label, [...(peaks.get(contender.label) ?? []), peakRssBytes]);
+        await contender.quit();
+      }
+    }
+    batches.push({ batch, stateBytes, series: seriesOf(peaks) });
+  }
+  return { machine, torch, options, batches };
+}
+
+function seriesOf(peaks: ReadonlyMap<string, readonly number[]>): MemorySeries[] {
+  const [ours] = [...peaks.values()].map((bytes) => quantile(bytes, 0.5));
+  return [...peaks].map(([label, peakRssBytes], i) => {
+    const medianBytes = quantile(peakRssBytes, 0.5);
+    return { label, peakRssBytes, medianBytes, ratio: i === 0 ? null : ours / medianBytes };
+  });
+}
+
+/** A report for people. */
+export function formatMemory({ machine, options, torch, batches }: MemoryBench): string {
+  const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  return [
+    ...reportHead(machine, torch),
+    `${options.model}, ${options.size} x ${options.size}, ${options.threads} threads, ${options.rounds} processes of ${options.stepsPerRound} steps`,
+    "Largest resident set, Node or Python and their libraries included.",
+    ...batches.flatMap(({ batch, stateBytes, series }) => [
+      "",
+      `Batch ${batch}: ${mebibytes(stateBytes)} MiB of training state`,
+      ...table([
+        ["", "peak MiB", "range MiB", "ours / theirs"],
+        ...series.map(({ label, peakRssBytes, medianBytes, ratio }) => [
+          label,
+          mebibytes(medianBytes),
+          `${mebibytes(Math.min(...peakRssBytes))}-${mebibytes(Math.max(...peakRssBytes))}`,
+          ratio === null ? "" : ratio.toFixed(2),
+        ]),
+      ]),
+    ]),
+  ].join("\n");
+}
