@@ -117,6 +117,8 @@ async function createSession(
       intraOpNumThreads: resolveThreads(threads),
       interOpNumThreads: 1,
       executionMode: "sequential",
+      // Planning all of a run's memory as one block keeps the blocks that it replaces: half as much again.
+      enableMemPattern: false,
       graphOptimizationLevel: rewrite ? "all" : "disabled",
       logSeverityLevel: 3,
       ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
