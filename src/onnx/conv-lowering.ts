@@ -1,4 +1,5 @@
-import type { ConvGeometry } from "../graph/index.js";
+import type { ConvGeometry, Value } from "../graph/index.js";
+import { blockedConv, type ConvProblem, paysBlocked } from "./blocked-conv.js";
 import type { Emitter } from "./emitter.js";
 import type { LoweringContext } from "./lowering.js";
 
@@ -7,18 +8,46 @@ import type { LoweringContext } from "./lowering.js";
  * convolution at stride 1 with half the kernel over the four phases of x as channels, and three input
  * channels are too few for a fast matrix product.
  */
-export function lowerConv({ emitter, names, inputs, attrs }: LoweringContext<"Conv">): readonly string[] {
+export function lowerConv(context: LoweringContext<"Conv">): readonly string[] {
+  const { emitter, names, inputs, attrs } = context;
   const [x, weight] = inputs.map((input) => input.shape);
+  const problem = { x: names[0], xShape: x, weight: names[1], filters: weight[0], swapped: false };
   if (!splitsIntoPhases(x, weight.slice(2), attrs)) {
-    return [emitter.emit("Conv", names, { attributes: geometry(attrs) })];
+    return [convolve(context, { ...problem, kernel: weight.slice(2), ...attrs })];
   }
   const [filters, channels, kh, kw] = weight;
   const apart = emitter.reshape(names[1], [filters, channels, kh / 2, 2, kw / 2, 2]);
   const sorted = emitter.emit("Transpose", [apart], { attributes: { perm: [0, 3, 5, 1, 2, 4] } });
   const phases = emitter.reshape(sorted, [filters, 4 * channels, kh / 2, kw / 2]);
   return [
-    emitter.emit("Conv", [spaceToDepth(emitter, names[0], x, [2, 2]), phases], { attributes: halved(attrs) }),
+    convolve(context, {
+      ...problem,
+      x: spaceToDepth(emitter, names[0], x, [2, 2]),
+      xShape: [x[0], 4 * channels, x[2] / 2, x[3] / 2],
+      weight: phases,
+      kernel: [kh / 2, kw / 2],
+      strides: [1, 1],
+      pads: [attrs.pads[0] / 2, attrs.pads[1] / 2],
+    }),
   ];
+}
+
+/** The faster of the two forms; ONNX Runtime itself brings constant weights into blocks. */
+function convolve(
+  {
+    emitter,
+    inputs: [, weight],
+    block,
+  }: { emitter: Emitter; inputs: readonly Value[]; block: number | null },
+  problem: ConvProblem,
+): string {
+  if (block !== null && weight.node.op !== "Constant" && paysBlocked(problem, block)) {
+    return blockedConv(emitter, problem, block);
+  }
+  const filters = problem.swapped
+    ? emitter.emit("Transpose", [problem.weight], { attributes: { perm: [1, 0, 2, 3] } })
+    : problem.weight;
+  return emitter.emit("Conv", [problem.x, filters], { attributes: geometry(problem) });
 }
 
 /** Whether a convolution at stride 2 is one at stride 1 over the phases of x. */
@@ -31,10 +60,6 @@ function splitsIntoPhases(
   return even && strides[0] === 2 && strides[1] === 2;
 }
 
-function halved({ pads }: ConvGeometry): ReturnType<typeof geometry> {
-  return geometry({ strides: [1, 1], pads: [pads[0] / 2, pads[1] / 2] });
-}
-
 /**
  * The input's gradient. At stride 1 it is a convolution of dy with the weights transposed and flipped,
  * which ONNX Runtime runs half again as fast as ConvTranspose.
@@ -43,10 +68,17 @@ export function lowerConvInputGrad(context: LoweringContext<"ConvInputGrad">): r
   const { emitter, names, inputs, attrs } = context;
   const kernel = inputs[1].shape.slice(2);
   if (attrs.strides[0] === 1 && attrs.strides[1] === 1) {
-    const flipped = flip(emitter, names[1], kernel);
-    const weight = emitter.emit("Transpose", [flipped], { attributes: { perm: [1, 0, 2, 3] } });
-    const pads = [kernel[0] - 1 - attrs.pads[0], kernel[1] - 1 - attrs.pads[1]] as const;
-    return [emitter.emit("Conv", [names[0], weight], { attributes: geometry({ strides: [1, 1], pads }) })];
+    const problem = {
+      x: names[0],
+      xShape: inputs[0].shape,
+      weight: flip(emitter, names[1], kernel),
+      filters: inputs[1].shape[1],
+      kernel,
+      strides: [1, 1] as const,
+      pads: [kernel[0] - 1 - attrs.pads[0], kernel[1] - 1 - attrs.pads[1]] as const,
+      swapped: true,
+    };
+    return [convolve(context, problem)];
   }
   const outputPadding = [0, 1].map((d) => {
     const covered = (inputs[0].shape[2 + d] - 1) * attrs.strides[d] - 2 * attrs.pads[d] + kernel[d];
@@ -60,12 +92,11 @@ export function lowerConvInputGrad(context: LoweringContext<"ConvInputGrad">): r
 }
 
 /**
- * The weight's gradient as one matrix product for each kernel tap.
+ * The weight's gradient as one matrix product for each kernel tap: dW[o, i, tap] = sum over batch and pixels of
+ * dy · x as the tap sees it.
  *
- * Rows of the padded x are laid end to end, Wp elements each, and dy's rows are padded to the same
- * width with zeros; then tap (i, j) pairs dy with the contiguous slice of x that starts at i · Wp + j.
- * At stride 2 the padded x is first split into its phases, and a tap picks a phase and an offset in it.
- * dW[o, i, tap] = sum over batch and pixels of dy · slice.
+ * Rows are shifted in x and columns in dy, with zeros moving in, so a 3x3 kernel needs three copies of each and no
+ * product reads more than the pixels of dy. At stride 2 a tap sees one phase of x.
  */
 export function lowerConvWeightGrad(context: LoweringContext<"ConvWeightGrad">): readonly string[] {
   const { emitter, inputs, outputs, attrs, names } = context;
@@ -99,63 +130,94 @@ interface WeightGradProblem extends ConvGeometry {
 
 /** dW as [filters, channels, kernel elements]. */
 function weightGrad(emitter: Emitter, problem: WeightGradProblem): string {
-  const [batch, channels] = problem.xShape;
-  const [, filters, height, width] = problem.dyShape;
-  const [kh, kw] = problem.kernel;
-  const product = (dy: string, x: string): string => {
-    const perImage = emitter.emit("FusedMatMul", [dy, x], {
-      domain: "com.microsoft",
-      attributes: { transB: 1 },
-    });
-    return emitter.emit("ReduceSum", [perImage, emitter.integers([0])], { attributes: { keepdims: 0 } });
+  const { dyShape, kernel, strides, pads } = problem;
+  const [batch, filters, height, width] = dyShape;
+  const channels = problem.xShape[1];
+  const { phases, rows, columns } = phasesOf(emitter, problem);
+  const pixels = height * columns;
+  // The k-th place of tap t is place s · k + t - pad of x: place k + offset of phase (t - pad) mod s.
+  const place = (tap: number, axis: 0 | 1) => {
+    const offset = Math.floor((tap - pads[axis]) / strides[axis]);
+    return { phase: tap - pads[axis] - offset * strides[axis], offset };
   };
-  const { strides, pads } = problem;
-  if (kh === 1 && kw === 1 && strides.every((s) => s === 1) && pads.every((p) => p === 0)) {
-    const pixels = height * width;
-    const dy = emitter.reshape(problem.dy, [batch, filters, pixels]);
-    const x = emitter.reshape(problem.x, [batch, channels, pixels]);
-    return product(dy, x);
-  }
-  const { phases, rowWidth } = flatPhases(emitter, problem);
-  const length = height * rowWidth;
-  const wide = emitter.emit("Pad", [problem.dy, emitter.integers([0, 0, 0, 0, 0, 0, 0, rowWidth - width])]);
-  const dy = emitter.reshape(wide, [batch, filters, length]);
-  const taps: string[] = [];
-  for (let i = 0; i < kh; i++) {
-    for (let j = 0; j < kw; j++) {
-      const [sh, sw] = strides;
-      const offset = Math.floor(i / sh) * rowWidth + Math.floor(j / sw);
-      const range = [emitter.integers([offset]), emitter.integers([offset + length]), emitter.integers([2])];
-      const tap = product(dy, emitter.emit("Slice", [phases[(i % sh) * sw + (j % sw)], ...range]));
-      taps.push(emitter.reshape(tap, [filters, channels, 1]));
+  // Rows lie end to end, so that a shift of rows is one copy for each channel.
+  const shiftedX = remember((phase, offset) => {
+    const flat = emitter.reshape(phases[phase], [batch, channels, rows * columns]);
+    return padEnds(emitter, flat, { rank: 3, axis: 2 }, [
+      -offset * columns,
+      (height + offset - rows) * columns,
+    ]);
+  });
+  const shiftedDy = remember((offset) =>
+    emitter.reshape(padEnds(emitter, problem.dy, { rank: 4, axis: 3 }, [offset, columns - width - offset]), [
+      batch,
+      filters,
+      pixels,
+    ]),
+  );
+  const products: string[] = [];
+  for (let i = 0; i < kernel[0]; i++) {
+    for (let j = 0; j < kernel[1]; j++) {
+      const [row, column] = [place(i, 0), place(j, 1)];
+      const x = shiftedX(row.phase * strides[1] + column.phase, row.offset);
+      products.push(
+        emitter.emit("FusedMatMul", [shiftedDy(column.offset), x], {
+          domain: "com.microsoft",
+          attributes: { transB: 1 },
+        }),
+      );
     }
   }
-  return emitter.emit("Concat", taps, { attributes: { axis: 2 } });
+  const perImage =
+    products.length === 1 ? products[0] : emitter.emit("Concat", products, { attributes: { axis: 1 } });
+  const taps = emitter.emit("ReduceSum", [perImage, emitter.integers([0])], { attributes: { keepdims: 0 } });
+  if (products.length === 1) return taps;
+  const apart = emitter.reshape(taps, [products.length, filters, channels]);
+  return emitter.emit("Transpose", [apart], { attributes: { perm: [1, 2, 0] } });
 }
 
-/** The phases of the padded x, [batch, channels, rows · rowWidth] each, phase (i, j) at i · strideX + j. */
-function flatPhases(
+/** A function of whole numbers that emits the nodes of each result once. */
+function remember(make: (...key: number[]) => string): (...key: number[]) => string {
+  const known = new Map<string, string>();
+  return (...key) => {
+    const name = known.get(`${key}`) ?? make(...key);
+    known.set(`${key}`, name);
+    return name;
+  };
+}
+
+/** x with zeros before and after one of its axes; what a negative number counts is cut off. */
+function padEnds(
   emitter: Emitter,
-  { x, xShape, dyShape, strides, pads, kernel }: WeightGradProblem,
-): { phases: string[]; rowWidth: number } {
+  x: string,
+  { rank, axis }: { rank: number; axis: number },
+  [before, after]: readonly number[],
+): string {
+  if (before === 0 && after === 0) return x;
+  const pads = Array(2 * rank).fill(0);
+  pads[axis] = before;
+  pads[rank + axis] = after;
+  return emitter.emit("Pad", [x, emitter.integers(pads)]);
+}
+
+/** The phases of x, [batch, channels, rows, columns] each, phase (i, j) at i · strideX + j. */
+function phasesOf(
+  emitter: Emitter,
+  { x, xShape, strides }: WeightGradProblem,
+): { phases: readonly string[]; rows: number; columns: number } {
   const [batch, channels, h, w] = xShape;
-  const [, , height, width] = dyShape;
   const [sh, sw] = strides;
-  const [top, left] = pads;
-  const rowWidth = width + Math.floor((kernel[1] - 1) / sw);
-  // One row more than the taps reach down to: the last tap of the last row ends in it.
-  const rows = height + Math.floor((kernel[0] - 1) / sh) + 1;
-  const bottom = rows * sh - top - h;
-  const right = rowWidth * sw - left - w;
-  const padded = emitter.emit("Pad", [x, emitter.integers([0, 0, top, left, 0, 0, bottom, right])]);
-  const flat = (name: string): string => emitter.reshape(name, [batch, channels, rows * rowWidth]);
-  if (sh === 1 && sw === 1) return { phases: [flat(padded)], rowWidth };
-  const apart = spaceToDepth(emitter, padded, [batch, channels, rows * sh, rowWidth * sw], [sh, sw]);
-  const pieces = emitter.emitAll("Split", [apart, emitter.integers(Array(sh * sw).fill(channels))], {
+  const [rows, columns] = [Math.ceil(h / sh), Math.ceil(w / sw)];
+  if (sh === 1 && sw === 1) return { phases: [x], rows, columns };
+  const whole = [batch, channels, rows * sh, columns * sw];
+  const tall = padEnds(emitter, x, { rank: 4, axis: 2 }, [0, whole[2] - h]);
+  const even = padEnds(emitter, tall, { rank: 4, axis: 3 }, [0, whole[3] - w]);
+  const apart = spaceToDepth(emitter, even, whole, [sh, sw]);
+  const phases = emitter.emitAll("Split", [apart, emitter.integers(Array(sh * sw).fill(channels))], {
     attributes: { axis: 1 },
     outputs: sh * sw,
   });
-  return { phases: pieces.map(flat), rowWidth };
+  return { phases, rows, columns };
 }
 
 /**

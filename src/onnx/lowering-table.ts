@@ -131,11 +131,7 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
   ChannelAffine: ({ emitter, names: [x, scale, bias], inputs: [value] }) => [
     channelAffine(emitter, { x, scale, bias, channels: value.shape[1] }),
   ],
-  MaxPool: ({ emitter, names, attrs: { kernel, stride, pad } }) =>
-    emitter.emitAll("MaxPool", names, {
-      attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] },
-      outputs: 2,
-    }),
+  MaxPool: lowerMaxPool,
   UpsampleNearest: ({ emitter, names, attrs: { factor } }) => [
     emitter.emit("Resize", [names[0], "", scales(emitter, factor)], {
       attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
@@ -154,6 +150,37 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
 
 function scales(emitter: Emitter, factor: number): string {
   return emitter.tensor({ dtype: "float32", shape: [4], data: Float32Array.of(1, 1, factor, factor) });
+}
+
+/**
+ * Where the places of the maxima are read, the maximum of each row's window and then that of the rows: ONNX Runtime's
+ * form with places compares one element after another, and these are 2k comparisons in place of k². The first of equal
+ * maxima in the order of rows is the one that a square window finds.
+ */
+function lowerMaxPool({
+  emitter,
+  names,
+  outputs,
+  attrs: { kernel, stride, pad },
+  isRead,
+}: LoweringContext<"MaxPool">): readonly string[] {
+  if (!isRead(outputs[1])) {
+    const attributes = {
+      kernel_shape: [kernel, kernel],
+      strides: [stride, stride],
+      pads: [pad, pad, pad, pad],
+    };
+    return [emitter.emit("MaxPool", names, { attributes }), ""];
+  }
+  const [across, acrossAt] = emitter.emitAll("MaxPool", names, {
+    attributes: { kernel_shape: [1, kernel], strides: [1, stride], pads: [0, pad, 0, pad] },
+    outputs: 2,
+  });
+  const [y, downAt] = emitter.emitAll("MaxPool", [across], {
+    attributes: { kernel_shape: [kernel, 1], strides: [stride, 1], pads: [pad, 0, pad, 0] },
+    outputs: 2,
+  });
+  return [y, emitter.emit("Gather", [emitter.reshape(acrossAt, [-1]), downAt])];
 }
 
 interface Affine {

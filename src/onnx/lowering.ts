@@ -8,6 +8,10 @@ export interface LoweringContext<K extends OpName> {
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   readonly attrs: OpAttributes[K];
+  /** Whether any node or output of the graph reads this output. */
+  readonly isRead: (output: Value) => boolean;
+  /** Channels of a block of ONNX Runtime's own layout; null where convolutions keep to the plain one. */
+  readonly block: number | null;
 }
 
 /** Emits the ONNX nodes of one operator and returns the names of its outputs. */

@@ -78,11 +78,17 @@ export interface OnnxModel {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The operator sets that our models use. */
+/** The operator sets of every model; any other domain of its nodes joins them in version 1. */
 const opsets = [
   { domain: "", version: 18 },
   { domain: "com.microsoft", version: 1 },
 ];
+
+function opsetsOf(nodes: readonly OnnxNode[]): typeof opsets {
+  const others = new Set(nodes.map(({ domain }) => domain));
+  for (const { domain } of opsets) others.delete(domain);
+  return [...opsets, ...[...others].map((domain) => ({ domain, version: 1 }))];
+}
 
 /** The bytes of an `.onnx` file. */
 export function encodeModel(model: OnnxModel): Uint8Array {
@@ -90,7 +96,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
     Model.create({
       ir_version: 9,
       producer_name: "echoduet",
-      opset_import: opsets,
+      opset_import: opsetsOf(model.nodes),
       graph: {
         name: "echoduet",
         node: model.nodes.map((node, i) => ({

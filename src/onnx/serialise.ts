@@ -9,12 +9,15 @@ export interface SerialiseOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Declares the first axis of every input and output dynamic under this name. */
   readonly dynamicBatch?: string;
+  /** Channels of a block of ONNX Runtime's own layout, for a model that only this processor runs. */
+  readonly block?: number | null;
 }
 
 /** A graph as the bytes of an ONNX model (opset 18, with ONNX Runtime's `com.microsoft` domain). */
 export function serialise(graph: Graph, options: SerialiseOptions = {}): Uint8Array {
   const emitter = new Emitter();
   const names = new Map<Value, string>();
+  const read = new Set([...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.values()]);
   for (const node of graph.nodes) {
     const lower = loweringTable[node.op] as Lowering<OpName>;
     const outputs = lower({
@@ -23,6 +26,8 @@ export function serialise(graph: Graph, options: SerialiseOptions = {}): Uint8Ar
       inputs: node.inputs,
       outputs: node.outputs,
       attrs: node.attrs,
+      isRead: (output) => read.has(output),
+      block: options.block ?? null,
     });
     node.outputs.forEach((output, i) => {
       names.set(output, outputs[i]);

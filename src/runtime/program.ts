@@ -3,6 +3,7 @@ import { EchoDuetError } from "../errors.js";
 import { type Graph, optimise, showType, type ValueType, verify } from "../graph/index.js";
 import { serialise } from "../onnx/index.js";
 import { type DType, type HostTensor, sameShape } from "../tensor/index.js";
+import { blockedLayout } from "./blocked-layout.js";
 import { absent, type DeviceName, deviceOptions, resolveThreads } from "./devices.js";
 import { createKeptSession } from "./kept-session.js";
 import { ProgramCache } from "./program-cache.js";
@@ -48,7 +49,7 @@ export class Program {
 
   /** Verifies, optimises, serialises and loads a graph. */
   static async compile(graph: Graph, options: ProgramOptions = {}): Promise<Program> {
-    return Program.open(prepareProgram(graph, options), options);
+    return Program.open(await prepareProgram(graph, options), options);
   }
 
   /** Loads what {@link prepareProgram} made, with the same options. */
@@ -98,13 +99,14 @@ export interface PreparedProgram {
 }
 
 /** Verifies, optimises and serialises a graph. */
-export function prepareProgram(
+export async function prepareProgram(
   graph: Graph,
-  { optimise: rewrite = true, dynamicBatch = false }: ProgramOptions,
-): PreparedProgram {
+  { device = "cpu", optimise: rewrite = true, dynamicBatch = false }: ProgramOptions,
+): Promise<PreparedProgram> {
   verify(graph);
   const optimised = rewrite ? optimise(graph) : graph;
-  const bytes = serialise(optimised, dynamicBatch ? { dynamicBatch: "batch" } : {});
+  const block = rewrite && device === "cpu" ? await blockedLayout() : null;
+  const bytes = serialise(optimised, { block, ...(dynamicBatch ? { dynamicBatch: "batch" } : {}) });
   return { bytes, inputs: typesIn(optimised.inputs), outputs: typesIn(optimised.outputs) };
 }
 
@@ -127,6 +129,8 @@ async function createSession(
       intraOpNumThreads: resolveThreads(threads),
       interOpNumThreads: 1,
       executionMode: "sequential",
+      // Planning all of a run's memory as one block keeps the blocks that it replaces: half as much again.
+      enableMemPattern: false,
       graphOptimizationLevel: rewrite ? "all" : "disabled",
       logSeverityLevel: 3,
       ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),

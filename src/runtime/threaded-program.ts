@@ -17,7 +17,7 @@ export class ThreadedProgram {
 
   /** As `Program.compile`; the graph is prepared here and loaded there. */
   static async compile(graph: Graph, options: ProgramOptions = {}): Promise<ThreadedProgram> {
-    const prepared = prepareProgram(graph, options);
+    const prepared = await prepareProgram(graph, options);
     const script = new URL("./program-worker.js", import.meta.url);
     const pool = new WorkerPool<ProgramTask, ProgramAnswer>(1, script, "program thread");
     try {
