@@ -29,14 +29,14 @@ async function stepNodes(name: string): Promise<OnnxModelNode[]> {
   const compile = vi.spyOn(Program, "compile").mockRejectedValue(new Error("not to be run"));
   await expect(session.step(smallBatch({ size: 64, views: [0, 1] }))).rejects.toThrow("not to be run");
   const [graph, options] = compile.mock.calls[0];
-  return nodesOf(prepareProgram(graph, options ?? {}).bytes);
+  return nodesOf((await prepareProgram(graph, { ...options, device: "webgpu" })).bytes);
 }
 
 /** The nodes of the deployed model. */
-function deployedNodes(name: string): OnnxModelNode[] {
+async function deployedNodes(name: string): Promise<OnnxModelNode[]> {
   const { model, tensors } = opened(name);
   const graph = buildDeployGraph(model, tensors, { batch: 1, ...size });
-  return nodesOf(prepareProgram(graph, { dynamicBatch: true }).bytes);
+  return nodesOf((await prepareProgram(graph, { device: "webgpu", dynamicBatch: true })).bytes);
 }
 
 /** Operators of the nodes that the provider does not have: ONNX Runtime runs them on the CPU. */
@@ -65,8 +65,8 @@ describe.each(["joint-yolov5n", "dual-yolov5n"])("%s beside the WebGPU provider'
     expect(refused(nodes)).toEqual(["BatchNormalization in training", "MaxPool with indices"]);
   });
 
-  it("predicts with nothing that it refuses, and these operators beyond it", () => {
-    const nodes = deployedNodes(name);
+  it("predicts with nothing that it refuses, and these operators beyond it", async () => {
+    const nodes = await deployedNodes(name);
     expect(refused(nodes)).toEqual([]);
     expect(absent(nodes)).toEqual(["Identity", "LogSoftmax", "SpaceToDepth", "com.microsoft.FusedMatMul"]);
   });
