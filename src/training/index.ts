@@ -12,6 +12,7 @@ export {
 export {
   AppendedLog,
   type CsvValue,
+  EventTail,
   formatCsvLine,
   type LoggedEvent,
   readEvents,

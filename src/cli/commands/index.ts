@@ -11,6 +11,7 @@ import { predictCommand } from "./predict.js";
 import { repairCommand } from "./repair.js";
 import { simulateCommand } from "./simulate.js";
 import { splitCommand } from "./split.js";
+import { sweepCommand } from "./sweep.js";
 import { trainCommand } from "./train.js";
 import { valCommand } from "./val.js";
 
@@ -23,6 +24,7 @@ export const commands: readonly (() => Command)[] = [
   simulateCommand,
   augmentCommand,
   trainCommand,
+  sweepCommand,
   curvesCommand,
   valCommand,
   interferenceCommand,
