@@ -13,7 +13,7 @@ export function formatEstimate({ directory, plan, budget, estimate, costs }: Pre
   ]);
   const memory = budget.memory === null ? "" : ` and ${megabytes(budget.memory)}`;
   return [
-    `${plan.name}: ${plan.runs.length} runs in ${directory}, side by side on ${budget.cores} cores${memory}`,
+    `${plan.name}: ${plan.runs.length} runs in ${directory}, within ${budget.cores} ${budget.cores === 1 ? "core" : "cores"}${memory}`,
     ...alignRows([["left to do", "runs", "steps", "in a row", "side by side"], ...rows]),
     `estimated ${formatDuration(wallSeconds)}, at most ${megabytes(peak)} a run` +
       (phases.length > 1 ? "; where arms are still to be compared, the costliest are counted" : "") +

@@ -1,3 +1,4 @@
-/** Experiments: many runs, and what runs did, drawn. */
+/** Experiments: many runs, one run repeated, and what runs did, drawn. */
+export * from "./capsule/index.js";
 export * from "./curves/index.js";
 export * from "./sweep/index.js";
