@@ -320,6 +320,16 @@ describe("the facts of a run", () => {
     expect(watch.look().state).toBe("training");
   });
 
+  it("are a failure where its log is damaged", () => {
+    const directory = join(folder, "damaged");
+    mkdirSync(directory);
+    writeFileSync(join(directory, "events.jsonl"), `${validation(1)}{"type":"step"}\n`);
+    expect(readRunFacts(directory)).toMatchObject({
+      state: "failed",
+      failure: expect.stringMatching(/events\.jsonl/),
+    });
+  });
+
   it("are a failure where it diverged, until a retry", () => {
     const directory = join(folder, "diverged");
     mkdirSync(directory);

@@ -56,12 +56,11 @@ function trainerOf(directory: string): number | null {
 
 describe("a sweep", { timeout: 600_000 }, () => {
   const out = () => join(folder, "whole");
+  const asked = "arms: {low: {lr0: 0.001}, bad: {weights: nowhere.pt}}\nseeds: [0, 1]\n";
   let file: string;
 
   it("tells its cost, trains nothing and makes no directory with --dry-run", async () => {
-    file = fileOf(
-      "arms: {low: {lr0: 0.001}, bad: {weights: nowhere.pt}}\nseeds: [0, 1]\nbudget: {cores: 2}\n",
-    );
+    file = fileOf(`${asked}budget: {cores: 2}\n`);
     const { stdout, stderr } = await succeed(["sweep", file, "--out", out(), "--dry-run", "--json"]);
     const { phases, runs } = JSON.parse(stdout);
     expect(runs).toHaveLength(4);
@@ -73,13 +72,13 @@ describe("a sweep", { timeout: 600_000 }, () => {
   });
 
   it("refuses to exceed its budget of hours, with both figures", async () => {
-    const greedy = fileOf("budget: {hours: 0.000001}\n");
-    const { code, stderr } = await runCli(["sweep", greedy, "--out", join(folder, "greedy")]);
+    const greedy = fileOf(`${asked}budget: {cores: 2, hours: 0.000001}\n`);
+    const { code, stderr } = await runCli(["sweep", greedy, "--out", out()]);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /expected at most 0\.000001 hours \(budget\.hours\), got an estimate of \S+ for 6 steps/,
+      /expected at most 0\.000001 hours \(budget\.hours\), got an estimate of \S+ for 24 steps/,
     );
-    expect(existsSync(join(folder, "greedy", "runs"))).toBe(false);
+    expect(existsSync(join(out(), "runs"))).toBe(false);
   });
 
   it("goes through to its end although a configuration is bad, and exits with 1", async () => {
@@ -109,7 +108,7 @@ describe("a sweep", { timeout: 600_000 }, () => {
       JSON.parse(line);
   });
 
-  it("trains as `train` does, and keeps paths relative: moved, it opens and goes on", async () => {
+  it("keeps paths relative: moved, it opens and goes on, with more runs as well", async () => {
     const moved = join(folder, "moved");
     renameSync(out(), moved);
     const finished = hashOf(moved, "low,seed=1");
@@ -157,34 +156,22 @@ describe("SIGKILL", { timeout: 600_000 }, () => {
     expect(readdirSync(join(out, "runs")).sort()).toEqual(["base,seed=1", "base,seed=2"]);
   });
 
-  it("of a worker makes its run go on from its checkpoint, to the weights of an undisturbed one", async () => {
+  it("of a worker, and Ctrl-C, make its run go on from its checkpoint to the weights of an undisturbed one", async () => {
     const out = join(folder, "worker");
     const file = fileOf("seeds: [1]\n", long);
     const directory = join(out, "runs", "base,seed=1");
     const sweep = startCli(["sweep", file, "--out", out]);
     await until(() => existsSync(join(directory, "last.safetensors")));
     process.kill(trainerOf(directory)!, "SIGKILL");
-    const { code, stderr } = await sweep.ended;
-    expect(code, stderr).toBe(0);
-    expect(eventsOf(directory, "start")).toMatchObject([{ resumed: false }, { resumed: true }]);
-    expect(hashOf(out, "base,seed=1")).toBe(hashOf(join(folder, "orphans"), "base,seed=1"));
-  });
-
-  it("of the sweep between two runs loses nothing, and Ctrl-C saves what is trained", async () => {
-    const out = join(folder, "interrupted");
-    const file = fileOf("seeds: [1, 2]\nbudget: {cores: 1}\n", long);
-    const sweep = startCli(["sweep", file, "--out", out]);
-    const directory = join(out, "runs", "base,seed=1");
-    await until(() => existsSync(join(directory, "last.safetensors")));
+    await until(() => eventsOf(directory, "start").some(({ resumed }) => resumed));
     sweep.child.kill("SIGINT");
     const { code, stderr } = await sweep.ended;
     expect(code).toBe(130);
     expect(stderr).toContain("interrupted; start the sweep again to go on");
-    expect(statesOf(openSweep(out))).toEqual({ "base,seed=1": "interrupted", "base,seed=2": "waiting" });
+    expect(statesOf(openSweep(out))).toEqual({ "base,seed=1": "interrupted" });
     await succeed(["sweep", file, "--out", out]);
-    for (const run of ["base,seed=1", "base,seed=2"]) {
-      expect(hashOf(out, run)).toBe(hashOf(join(folder, "orphans"), run));
-    }
+    expect(eventsOf(directory, "start").map(({ resumed }) => resumed)).toContain(true);
+    expect(hashOf(out, "base,seed=1")).toBe(hashOf(join(folder, "orphans"), "base,seed=1"));
   });
 });
 
@@ -193,18 +180,18 @@ describe("stages, halving and folds", { timeout: 600_000 }, () => {
     const out = join(folder, "staged");
     const file = fileOf(
       "grid: {lr0: [0.0001, 0.01, 0.02]}\nseeds: [0, 1]\nfolds: {count: 3, images: false}\nmetric: balancedAccuracy\n" +
-        "stages: [{name: screen, seeds: [0], folds: [1], keep: 1}, {name: final, seeds: [1], folds: [2, 3], epochs: 1}]\n" +
+        "stages: [{name: screen, seeds: [0], folds: [1], keep: 1}, {name: final, seeds: [1], folds: [2], epochs: 1}]\n" +
         "halving: {at: [1], keep: 0.6}\n",
     );
     const { stdout } = await succeed(["sweep", file, "--out", out]);
     expect(stdout).toMatch(/screen after epoch 1: .* of 3 arms go on\nscreen: lr0=\S+ of 2 arms go on/);
     const sweep = openSweep(out);
     const counts = (state: string) => sweep.runs.filter((run) => run.state === state).length;
-    expect([counts("finished"), counts("pruned")]).toEqual([2 + 2, 1 + 4]);
+    expect([counts("finished"), counts("pruned")]).toEqual([2 + 1, 1 + 2]);
     const selected = readJournal(out).filter(({ type }) => type === "selected");
     expect(selected).toHaveLength(2);
     const final = sweep.runs.filter(({ isFinal, state }) => isFinal && state === "finished");
-    expect(final.map(({ fold }) => fold)).toEqual([2, 3]);
+    expect(final.map(({ fold }) => fold)).toEqual([2]);
     expect(final[0].dataYaml).toMatch(/splits\/patient-seed0-folds3\/fold2\/data\.yaml$/);
     const splits = sweep.runs
       .filter(({ state }) => state === "finished")
@@ -231,15 +218,15 @@ describe("a full disk", { timeout: 600_000 }, () => {
     const unmount = smallDisk(out);
     if (unmount === null) skip("mounting a small file system takes an administrator");
     try {
-      const file = fileOf("seeds: [1, 2, 3]\nbudget: {cores: 1}\n");
+      const file = fileOf("seeds: [1, 2]\nbudget: {cores: 1}\n");
       const { code, stderr } = await runCli(["sweep", file, "--out", out]);
       expect(code).toBe(1);
       expect(stderr).toMatch(/ENOSPC|disk is full/);
       expect(stderr).toContain("free some disk space");
-      expect(Object.values(statesOf(openSweep(out)))).toEqual(["finished", "interrupted", "waiting"]);
+      expect(Object.values(statesOf(openSweep(out)))).toEqual(["finished", "interrupted"]);
       execFileSync("mount", ["-o", "remount,size=400m", out]);
       await succeed(["sweep", file, "--out", out]);
-      expect(Object.values(statesOf(openSweep(out)))).toEqual(["finished", "finished", "finished"]);
+      expect(Object.values(statesOf(openSweep(out)))).toEqual(["finished", "finished"]);
       expect(hashOf(out, "base,seed=1")).toBe(tensorHash(join(reference, "last.safetensors")));
     } finally {
       unmount?.();

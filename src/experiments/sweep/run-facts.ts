@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { EchoDuetError } from "../../errors.js";
 import { EventTail, type LoggedEvent, lockHolder, runFiles } from "../../training/index.js";
 import type { JournalEntry } from "./journal.js";
 
@@ -46,10 +47,7 @@ export function journalFacts(entries: readonly JournalEntry[]): Map<string, Jour
 
 const nothing: JournalFacts = { failure: null, retried: "" };
 
-/**
- * The facts of the run in `directory`.
- * @throws EchoDuetError `data` for a damaged log
- */
+/** The facts of the run in `directory`. */
 export function readRunFacts(directory: string, journal: JournalFacts = nothing): RunFacts {
   return new RunWatch(directory).look(journal);
 }
@@ -70,12 +68,22 @@ export class RunWatch {
 
   /**
    * A finished run is one whose events end so, whatever else was written about it; a lock counts while its process
-   * is alive.
-   * @throws EchoDuetError `data` for a damaged log
+   * is alive; a damaged log is a failure.
    */
   look({ failure, retried }: JournalFacts = nothing): RunFacts {
     // First the lock: a run that ends between the two looks is then still in training, not interrupted.
     const isTrained = lockHolder(join(this.directory, runFiles.lock)) !== null;
+    try {
+      this.#read();
+    } catch (error) {
+      if (!(error instanceof EchoDuetError)) throw error;
+      return { state: "failed", failure: error.message, ...this.#progress };
+    }
+    const own = this.#diverged && this.#diverged.time > retried ? this.#diverged.message : null;
+    return { ...this.#stateOf(isTrained, own ?? failure), ...this.#progress };
+  }
+
+  #read(): void {
     const { events, anew } = this.#tail.look();
     if (anew) {
       this.#progress = none;
@@ -87,8 +95,6 @@ export class RunWatch {
       if (event.type === "diverged") this.#diverged = event;
     }
     this.#latest = events.at(-1) ?? this.#latest;
-    const own = this.#diverged && this.#diverged.time > retried ? this.#diverged.message : null;
-    return { ...this.#stateOf(isTrained, own ?? failure), ...this.#progress };
   }
 
   #stateOf(isTrained: boolean, failure: string | null): Pick<RunFacts, "state" | "failure"> {

@@ -66,7 +66,6 @@ export async function runSweep(options: RunSweepOptions): Promise<SweepStatus> {
 
 interface Running {
   readonly job: RunningJob;
-  readonly done: Promise<void>;
   isInterrupted: boolean;
 }
 
@@ -82,6 +81,8 @@ class SweepRunner {
   /** Why nothing more is started. */
   #fatal: EchoDuetError | null = null;
   #tableSignature = "";
+  /** Ends the pause in progress. */
+  #wake = (): void => {};
 
   constructor(
     private readonly options: RunSweepOptions,
@@ -103,9 +104,7 @@ class SweepRunner {
     this.#record({ type: "opened", echoduet: echoduetVersion, runs: plan.runs.length });
     this.#look(plan.runs);
     if (retryFailed) this.#retryFailed();
-    const interrupted = new Promise<void>((resolve) => {
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
     for (;;) {
       this.#look(plan.runs.filter(({ id }) => this.#isActive(id)));
       const decisions = decide(plan, this.#facts);
@@ -116,12 +115,22 @@ class SweepRunner {
       this.#publish(decisions);
       const isLeft = !isStopping && plan.runs.some(({ id }) => this.#isLeft(id, decisions));
       if (this.#running.size === 0 && !isLeft) break;
-      const ends = [...this.#running.values()].map(({ done }) => done);
-      await Promise.race([pause(tickMs), ...ends, ...(signal.aborted ? [] : [interrupted])]);
+      await this.#pause();
     }
     if (this.#fatal) throw this.#fatal;
     if (signal.aborted) throw new DOMException("interrupted; start the sweep again to go on", "AbortError");
     return this.#status(decide(plan, this.#facts));
+  }
+
+  /** Until the next look: a tick, or less where a job ends or the sweep is interrupted. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, tickMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** Trained by this process or another, so that its directory changes. */
@@ -189,8 +198,11 @@ class SweepRunner {
       this.#fail(run, error.message);
       return;
     }
-    const done = job.ended.then((end) => this.#finish(run, end));
-    this.#running.set(run.id, { job, done, isInterrupted: false });
+    void job.ended.then((end) => {
+      this.#finish(run, end);
+      this.#wake();
+    });
+    this.#running.set(run.id, { job, isInterrupted: false });
     this.#record({ type: "started", run: run.id, pid: job.pid });
   }
 
@@ -299,8 +311,4 @@ function addToFacts(facts: Map<string, JournalFacts>, entry: NewJournalEntry): M
 function hasNoRoom(directory: string): boolean {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize < leastRoomBytes;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
