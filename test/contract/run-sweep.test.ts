@@ -158,7 +158,7 @@ describe("a sweep", () => {
     const executor = new PretendedTraining((name) => (name.includes("alpha=2") ? full : null));
     const directory = join(folder, "full");
     const message =
-      /alpha=2,seed=0: stopped as the disk is full \(.*ENOSPC.*free some disk space and start the sweep again/;
+      /alpha=2,seed=0: stopped as the disk is full \(.*ENOSPC.*make room and start the sweep again/;
     await expect(go(four, executor, { directory })).rejects.toThrow(message);
     expect(readJournal(directory).filter(({ type }) => type === "failed")).toEqual([]);
     const { states } = await go(four, new PretendedTraining(), { directory });

@@ -14,7 +14,7 @@ let data: string;
 
 beforeAll(async () => {
   data = await tinyData(join(folder, "data"));
-  await succeed(words`train --data ${data} --model joint-yolov5n --out ${run} --size 64 --batch 6 --epochs 2
+  await succeed(words`train --data ${data} --model joint-yolov5n --out ${run} --size 64 --batch 4 --epochs 2
     --warmup-epochs 1 --balancer gradnorm --fraction 0.8 --threads 1 --seed 4`);
 });
 

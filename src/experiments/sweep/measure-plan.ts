@@ -38,9 +38,9 @@ export async function measurePlan(
     }
     const shape = shapeOf(config);
     if (counts !== null && !shapes.has(shape)) {
-      options.onMessage(`measuring ${run.arm} (${shapes.size + 1} of ${total})`);
       const like = configs.filter((other) => shapeOf(other.config) === shape).length;
-      shapes.set(shape, await measureShape({ shape, config, like }, options));
+      const announce = () => options.onMessage(`measuring ${run.arm} (${shapes.size + 1} of ${total})`);
+      shapes.set(shape, await measureShape({ shape, config, like, announce }, options));
     }
     const cost = shapes.get(shape) ?? null;
     const { memory } = options.budget;
@@ -52,13 +52,22 @@ export async function measurePlan(
   return costs;
 }
 
+/** A program shape: a configuration of it, and how many runs have it. */
+interface Shape {
+  readonly shape: string;
+  readonly config: RunCost["config"];
+  readonly like: number;
+  readonly announce: () => void;
+}
+
 async function measureShape(
-  { shape, config, like }: { shape: string; config: RunCost["config"]; like: number },
+  { shape, config, like, announce }: Shape,
   { budget, known, onMessage, record }: MeasureOptions,
 ): Promise<Cost | null> {
   const byCores = Math.min(like, Math.floor(budget.cores / config.threads));
   const recalled = known.findLast((entry) => entry.type === "measured" && entry.shape === shape);
   if (recalled?.type === "measured" && recalled.most === byCores) return recalled.cost;
+  announce();
   try {
     const alone = await measureCost(config, 1);
     const byMemory = budget.memory === null ? byCores : Math.floor(budget.memory / alone.peakBytes);

@@ -232,7 +232,7 @@ class SweepRunner {
     if (/\b(ENOSPC|EDQUOT)\b/.test(message) || hasNoRoom(this.options.directory)) {
       this.#fatal ??= new EchoDuetError(
         "io",
-        `${run.name}: stopped as the disk is full (${message}); free some disk space and start the sweep again: it goes on where it was`,
+        `${run.name}: stopped as the disk is full (${message}); make room and start the sweep again: it goes on where it was`,
       );
       return;
     }
