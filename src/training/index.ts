@@ -9,7 +9,15 @@ export {
   sourceLabels,
   type Speed,
 } from "./evaluate.js";
-export { type LoggedEvent, readEvents, type TrainingEvent } from "./events.js";
+export {
+  AppendedLog,
+  type CsvValue,
+  EventTail,
+  formatCsvLine,
+  type LoggedEvent,
+  readEvents,
+  type TrainingEvent,
+} from "./events.js";
 export { type GradientReach, type Independence, measureIndependence } from "./independence.js";
 export {
   type Interference,
@@ -25,6 +33,7 @@ export * from "./progress.js";
 export { findWeights } from "./find-weights.js";
 export { type RunDirectory, readRunInfo } from "./run-directory.js";
 export { runFiles } from "./run-files.js";
+export { acquireLock, lockHolder } from "./run-lock.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
 export { holdsStages } from "./staged-directory.js";
 export { resumeStages, type StagedResult, trainStages } from "./staged-training.js";

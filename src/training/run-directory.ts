@@ -22,7 +22,7 @@ import {
   type TrainingEvent,
 } from "./events.js";
 import { leakageMarkSchema } from "./leakage-gate.js";
-import { claimFreeDirectory, makeFolder, readJsonFile, runFiles } from "./run-files.js";
+import { claimDirectory, claimFreeDirectory, readJsonFile, runFiles } from "./run-files.js";
 import { acquireLock } from "./run-lock.js";
 import { TensorBoardLog } from "./tensorboard.js";
 
@@ -109,12 +109,12 @@ export class RunDirectory {
   }
 
   /**
-   * Makes a run in `path` itself, over the beginnings of one that was killed while it was made.
-   * @throws EchoDuetError `io` as `create`, and where another process trains there
+   * Makes a run in `out` itself, over the beginnings of one that was killed while it was made.
+   * @throws EchoDuetError `io` as `create`, and where there is a run, or another process trains
    */
-  static createAt(path: string, config: TrainConfig, origin: RunOrigin): RunDirectory {
-    makeFolder(path);
-    return RunDirectory.begin(path, acquireLock(resolve(path, runFiles.lock)), config, origin);
+  static createAt(out: string, config: TrainConfig, origin: RunOrigin): RunDirectory {
+    const { path, release } = claimDirectory(out);
+    return RunDirectory.begin(path, release, config, origin);
   }
 
   private static begin(

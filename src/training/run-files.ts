@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { parseWith } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
 import { ioError } from "../io/index.js";
-import { tryLock } from "./run-lock.js";
+import { acquireLock, tryLock } from "./run-lock.js";
 
 /** Names of the files of a run. */
 export const runFiles = {
@@ -48,6 +48,22 @@ export function claimFreeDirectory(out: string): { path: string; release: () => 
     if (!holdsRun(path)) return { path, release };
     release();
   }
+}
+
+/**
+ * The directory `path` itself, made and locked; `release` gives the lock back.
+ * @throws EchoDuetError `io`, with the remedy, where it cannot be made, holds a run or is another process's
+ */
+export function claimDirectory(path: string): { path: string; release: () => void } {
+  makeFolder(path);
+  const release = acquireLock(resolve(path, runFiles.lock));
+  // Without its configuration it is what a killed process left, and none that could be resumed.
+  if (!existsSync(join(path, runFiles.config))) return { path, release };
+  release();
+  throw new EchoDuetError(
+    "io",
+    `${path}: expected no run there, got one; go on with it (--resume ${path}), or choose another --out`,
+  );
 }
 
 /** Makes the folder `path`, with those above it, where there is none. */

@@ -29,7 +29,8 @@ import { echoduetVersion } from "./versions.js";
  */
 export async function train(config: TrainConfig, options: TrainOptions = {}): Promise<TrainResult> {
   const resolved = { ...config, threads: resolveThreads(config.threads) };
-  return begin(resolved, openData(resolved), options, RunDirectory.create);
+  const create = options.inPlace ? RunDirectory.createAt : RunDirectory.create;
+  return begin(resolved, openData(resolved), options, create);
 }
 
 /**

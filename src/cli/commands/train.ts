@@ -19,13 +19,14 @@ export function trainCommand(): Command {
   const command = new Command("train")
     .description("train a model; the run directory gets checkpoints, events.jsonl and metrics.csv")
     .addOption(jsonOption())
-    .option("--resume <dir>", "go on with the run in this directory, with its own configuration");
+    .option("--resume <dir>", "go on with the run in this directory, with its own configuration")
+    .option("--in-place", "train in --out itself: an error where it holds a run, and no next free name");
   return addTrainOptions(command).action(async (options: Record<string, unknown>) => {
     await withTerminal(async (terminal) => {
       const result =
         typeof options.resume === "string"
           ? await goOn(onlyResume(options.resume, options), terminal)
-          : await begin(trainConfigOf(options), terminal);
+          : await begin(trainConfigOf(options), { ...terminal, inPlace: options.inPlace === true });
       terminal.progress.stop();
       if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
       else process.stderr.write(`${describe(result)}\n`);
@@ -33,11 +34,15 @@ export function trainCommand(): Command {
   });
 }
 
-function begin(
+async function begin(
   config: TrainConfig | StagedConfig,
   options: TrainOptions,
 ): Promise<TrainResult | StagedResult> {
-  return "stages" in config ? trainStages(config, options) : train(config, options);
+  if (!("stages" in config)) return train(config, options);
+  if (options.inPlace) {
+    throw new EchoDuetError("config", "--in-place: expects a training without stages; leave it out");
+  }
+  return trainStages(config, options);
 }
 
 function goOn(directory: string, options: TrainOptions): Promise<TrainResult | StagedResult> {
@@ -53,7 +58,8 @@ function describe(result: TrainResult | StagedResult): string {
 
 /** A run keeps its configuration: options beside --resume would be ignored in silence. */
 function onlyResume(directory: string, options: Readonly<Record<string, unknown>>): string {
-  const given = [...Object.keys(trainOverrides(options)), ...(options.config ? ["config"] : [])];
+  const others = ["config", "inPlace"].filter((name) => options[name] !== undefined);
+  const given = [...Object.keys(trainOverrides(options)), ...others];
   if (given.length > 0) {
     throw new EchoDuetError(
       "config",
