@@ -5,6 +5,7 @@ export {
   type EvaluationOptions,
   evaluate,
   evaluationSuppression,
+  type FramePrediction,
   headlineMetrics,
   sourceLabels,
   type Speed,
