@@ -1,2 +1,3 @@
-/** Experiments: what runs did, drawn. */
+/** Experiments: many runs, and what runs did, drawn. */
 export * from "./curves/index.js";
+export * from "./sweep/index.js";

@@ -10,7 +10,14 @@ export {
   sourceLabels,
   type Speed,
 } from "./evaluate.js";
-export { type LoggedEvent, readEvents, type TrainingEvent } from "./events.js";
+export {
+  AppendedLog,
+  type CsvValue,
+  formatCsvLine,
+  type LoggedEvent,
+  readEvents,
+  type TrainingEvent,
+} from "./events.js";
 export { type GradientReach, type Independence, measureIndependence } from "./independence.js";
 export {
   type Interference,
@@ -24,6 +31,7 @@ export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from 
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
 export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";
+export { acquireLock, lockHolder } from "./run-lock.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
 export { initialTensors } from "./state-layout.js";
 export { resume, train } from "./trainer.js";

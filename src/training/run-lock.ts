@@ -30,13 +30,24 @@ export function tryLock(path: string): (() => void) | undefined {
 export function acquireLock(path: string): () => void {
   const release = tryLock(path);
   if (release !== undefined) return release;
-  const { pid, host } = parseHolder(readLock(path) ?? "");
-  const holder = pid === undefined ? "another process" : `process ${String(pid)} on ${String(host)}`;
+  const holder = describeHolder(readLock(path) ?? "");
   throw new EchoDuetError(
     "io",
-    `${path}: expected a free run directory, got one in use by ${holder}; ` +
+    `${path}: expected a free directory, got one in use by ${holder}; ` +
       "wait for it, or delete this file if that process is gone",
   );
+}
+
+/** Who holds the lock file `path`, as far as one can tell; null where nobody does. */
+export function lockHolder(path: string): string | null {
+  const text = readLock(path);
+  if (text === undefined || !mayBeAlive(path, text)) return null;
+  return describeHolder(text);
+}
+
+function describeHolder(text: string): string {
+  const { pid, host } = parseHolder(text);
+  return pid === undefined ? "another process" : `process ${String(pid)} on ${String(host)}`;
 }
 
 /** Makes the lock file with this process in it; false where there is one. */
