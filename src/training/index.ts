@@ -28,6 +28,7 @@ export {
   SharedGradients,
 } from "./interference-probe.js";
 export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-gate.js";
+export { requireSame, seenImages } from "./model-data.js";
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
 export { findWeights, type RunDirectory, readRunInfo, runFiles } from "./run-directory.js";

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { auditCommand } from "./audit.js";
 import { augmentCommand } from "./augment.js";
+import { compareCommand } from "./compare.js";
 import { convertCommand } from "./convert.js";
 import { curvesCommand } from "./curves.js";
 import { demoCommand } from "./demo.js";
@@ -25,6 +26,7 @@ export const commands: readonly (() => Command)[] = [
   trainCommand,
   curvesCommand,
   valCommand,
+  compareCommand,
   interferenceCommand,
   predictCommand,
   exportCommand,
