@@ -1,4 +1,5 @@
-/** Experiments: sweeps, comparisons of what they trained, and what runs did, drawn. */
+/** Experiments: many runs, comparisons of what they trained, one run repeated, and what runs did, drawn. */
+export * from "./capsule/index.js";
 export * from "./compare/index.js";
 export * from "./curves/index.js";
 export * from "./statistics/index.js";

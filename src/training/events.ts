@@ -5,6 +5,7 @@ import {
   ftruncateSync,
   openSync,
   readFileSync,
+  readSync,
   writeFileSync,
 } from "node:fs";
 import { z } from "zod";
@@ -111,6 +112,52 @@ export function readEvents(path: string): LoggedEvent[] {
   }
   const lines = text.split("\n").slice(0, -1);
   return lines.map((line, index) => parseEvent(line, `${path}:${index + 1}`));
+}
+
+/**
+ * The events of a log that is being written, in pieces: each look gives those that came since the one before. A log
+ * that was cut back in between, as a resumed run's is, is read anew.
+ */
+export class EventTail {
+  #position = 0;
+  #last = "";
+
+  constructor(readonly path: string) {}
+
+  /**
+   * @returns the events since the last look, `anew` where these are all of the log
+   * @throws as `readEvents`
+   */
+  look(): { readonly events: readonly LoggedEvent[]; readonly anew: boolean } {
+    const known = Buffer.byteLength(this.#last);
+    const added = readFrom(this.path, this.#position - known);
+    const anew = this.#position === 0 || added.subarray(0, known).toString("utf8") !== this.#last;
+    const fresh = anew && this.#position > 0 ? readFrom(this.path, 0) : added.subarray(known);
+    const whole = fresh.subarray(0, fresh.lastIndexOf("\n") + 1);
+    const lines = whole.toString("utf8").split("\n").slice(0, -1);
+    this.#position = (anew ? 0 : this.#position) + whole.length;
+    if (anew || lines.length > 0) this.#last = lines.length > 0 ? `${lines[lines.length - 1]}\n` : "";
+    return { events: lines.map((line) => parseEvent(line, this.path)), anew };
+  }
+}
+
+/** The bytes of a file from `position` on; none where there is no file, or it is shorter. */
+function readFrom(path: string, position: number): Buffer {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return Buffer.alloc(0);
+    throw ioError(path, "read", error);
+  }
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - position));
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, position));
+  } catch (error) {
+    throw ioError(path, "read", error);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function parseEvent(line: string, origin: string): LoggedEvent {

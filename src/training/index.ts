@@ -13,6 +13,7 @@ export {
 export {
   AppendedLog,
   type CsvValue,
+  EventTail,
   formatCsvLine,
   type LoggedEvent,
   readEvents,

@@ -111,10 +111,12 @@ export class RunDirectory {
   /**
    * Makes a run in `out`, or where that holds a run or another process is making one, in `out2`, `out3`, ...;
    * `config.yaml` gets the directory's real name as `out`.
-   * @throws EchoDuetError `io`, with the folder and the remedy, where it cannot be made or written
+   * @param inPlace in `out` itself, or not at all
+   * @throws EchoDuetError `io`, with the folder and the remedy, where it cannot be made or written, or where it
+   *   is not free and no other may be taken
    */
-  static create(out: string, config: TrainConfig, origin: RunOrigin): RunDirectory {
-    const { path, release } = claimFreeDirectory(out);
+  static create(out: string, config: TrainConfig, origin: RunOrigin, inPlace = false): RunDirectory {
+    const { path, release } = inPlace ? claimDirectory(out) : claimFreeDirectory(out);
     try {
       removeTemporaryFiles(path, Object.values(runFiles));
       const placed = { ...config, out: path };
@@ -265,6 +267,23 @@ export function readRunInfo(path: string): RunInfo {
 function holdsRun(path: string): boolean {
   const { config, info, events, last, best } = runFiles;
   return [config, info, events, last, best].some((name) => existsSync(join(path, name)));
+}
+
+/** The directory `path` itself, made and locked. */
+function claimDirectory(path: string): { path: string; release: () => void } {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw ioError(path, "created", error);
+  }
+  const release = acquireLock(resolve(path, runFiles.lock));
+  // Without its configuration it is what a killed process left, and none that could be resumed.
+  if (!existsSync(join(path, runFiles.config))) return { path, release };
+  release();
+  throw new EchoDuetError(
+    "io",
+    `${path}: expected no run there, got one; go on with it (--resume ${path}), or choose another --out`,
+  );
 }
 
 /** The first of `out`, `out2`, `out3`, ... that holds no run, made and locked. */

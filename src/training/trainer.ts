@@ -37,12 +37,13 @@ export async function train(config: TrainConfig, options: TrainOptions = {}): Pr
   // What only the first step would find out otherwise, when there is a run directory already.
   checkTraining(model, resolved);
   deviceOptions(resolved.device);
-  const run = RunDirectory.create(resolved.out, resolved, {
+  const origin = {
     echoduet: echoduetVersion,
     onnxruntime: onnxruntimeVersion,
     seed: resolved.seed,
     data: { path: data.description.file, fingerprint: data.fingerprint, leakage: [...data.leakage] },
-  });
+  };
+  const run = RunDirectory.create(resolved.out, resolved, origin, options.inPlace);
   return runTraining({ run, data, model, start, checkpoint: null, options });
 }
 

@@ -30,6 +30,8 @@ export interface TrainOptions {
   readonly progress?: ProgressListener;
   /** Aborting saves a checkpoint after the step in progress and ends with an AbortError. */
   readonly signal?: AbortSignal;
+  /** Makes a new run in `out` itself, and fails where that is not free, in place of taking the next free name. */
+  readonly inPlace?: boolean;
 }
 
 /** How a training ended. */

@@ -5,6 +5,8 @@ import type { Command } from "commander";
 import { beforeAll, describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands/index.js";
 import { loadConfigFile, mergeConfig, resolveTrainConfig } from "../../src/config/index.js";
+import { planSweep } from "../../src/experiments/sweep/plan.js";
+import { loadSweepFile } from "../../src/experiments/sweep/sweep-file.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string): string => readFileSync(`${root}${path}`, "utf8");
@@ -102,6 +104,21 @@ describe("examples", () => {
     );
     const other = mergeConfig(values, { lossScale: "yolov5", taskWeights: [1, 0.01] });
     expect(resolveTrainConfig(other, path).taskWeights).toEqual({ detection: 1, classification: 0.01 });
+  });
+});
+
+describe("examples/sweep.yaml", () => {
+  it("is a valid sweep: four arms in the screen, all seeds and folds for those that go on", () => {
+    const folds = [1, 2, 3, 4, 5].map((fold) => ({ fold, data: `/${fold}.yaml`, reference: `fold ${fold}` }));
+    const { runs, stages } = planSweep(loadSweepFile(`${root}examples/sweep.yaml`), folds);
+    const arms = ["static,alpha=1.5", "gradnorm,alpha=0.5", "gradnorm,alpha=1.5", "gradnorm,alpha=3"];
+    expect([...new Set(runs.map(({ arm }) => arm))]).toEqual(arms);
+    expect(runs.filter(({ stages }) => stages.includes("screen"))).toHaveLength(4);
+    expect(runs.filter(({ stages }) => stages.includes("finalists"))).toHaveLength(4 * 3 * 5);
+    expect(stages).toEqual([
+      { name: "screen", keep: 2 },
+      { name: "finalists", keep: null },
+    ]);
   });
 });
 

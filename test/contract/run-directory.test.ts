@@ -64,6 +64,29 @@ function errorOf(act: () => unknown): EchoDuetError {
   throw new Error("expected an error");
 }
 
+describe("a new run directory, in place", () => {
+  const inPlace = () => RunDirectory.create(out, config, origin, true);
+
+  it("is the one asked for, also over what a killed process left before it was a run", () => {
+    mkdirSync(out);
+    writeFileSync(join(out, runFiles.info), "{}");
+    const run = inPlace();
+    expect(run.path).toBe(out);
+    run.close();
+  });
+
+  it("is refused where it holds a run or another process makes one, and nothing else is made", () => {
+    const run = inPlace();
+    expect(errorOf(inPlace).message).toContain("expected a free directory, got one in use by process");
+    run.close();
+    expect(errorOf(inPlace).message).toBe(
+      `${out}: expected no run there, got one; go on with it (--resume ${out}), or choose another --out`,
+    );
+    expect(existsSync(join(out, runFiles.lock))).toBe(false);
+    expect(existsSync(`${out}2`)).toBe(false);
+  });
+});
+
 describe("a new run directory", () => {
   it("holds the resolved configuration and the circumstances", () => {
     const run = create();

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { auditCommand } from "./audit.js";
 import { augmentCommand } from "./augment.js";
+import { capsuleCommand } from "./capsule.js";
 import { compareCommand } from "./compare.js";
 import { convertCommand } from "./convert.js";
 import { curvesCommand } from "./curves.js";
@@ -10,8 +11,10 @@ import { infoCommand } from "./info.js";
 import { interferenceCommand } from "./interference.js";
 import { predictCommand } from "./predict.js";
 import { repairCommand } from "./repair.js";
+import { replayCommand } from "./replay.js";
 import { simulateCommand } from "./simulate.js";
 import { splitCommand } from "./split.js";
+import { sweepCommand } from "./sweep.js";
 import { trainCommand } from "./train.js";
 import { valCommand } from "./val.js";
 
@@ -24,6 +27,9 @@ export const commands: readonly (() => Command)[] = [
   simulateCommand,
   augmentCommand,
   trainCommand,
+  sweepCommand,
+  capsuleCommand,
+  replayCommand,
   curvesCommand,
   valCommand,
   compareCommand,

@@ -9,13 +9,14 @@ export function trainCommand(): Command {
   const command = new Command("train")
     .description("train a model; the run directory gets checkpoints, events.jsonl and metrics.csv")
     .addOption(jsonOption())
-    .option("--resume <dir>", "go on with the run in this directory, with its own configuration");
+    .option("--resume <dir>", "go on with the run in this directory, with its own configuration")
+    .option("--in-place", "train in --out itself: an error where it holds a run, and no next free name");
   return addTrainOptions(command).action(async (options: Record<string, unknown>) => {
     await withTerminal(async (terminal) => {
       const result =
         typeof options.resume === "string"
           ? await resume(onlyResume(options.resume, options), terminal)
-          : await train(trainConfigOf(options), terminal);
+          : await train(trainConfigOf(options), { ...terminal, inPlace: options.inPlace === true });
       terminal.progress.stop();
       if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
       else process.stderr.write(`${result.reason} after ${result.epochs} epochs: ${result.run}\n`);
@@ -25,7 +26,8 @@ export function trainCommand(): Command {
 
 /** A run keeps its configuration: options beside --resume would be ignored in silence. */
 function onlyResume(directory: string, options: Readonly<Record<string, unknown>>): string {
-  const given = [...Object.keys(trainOverrides(options)), ...(options.config ? ["config"] : [])];
+  const others = ["config", "inPlace"].filter((name) => options[name] !== undefined);
+  const given = [...Object.keys(trainOverrides(options)), ...others];
   if (given.length > 0) {
     throw new EchoDuetError(
       "config",

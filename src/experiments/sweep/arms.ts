@@ -71,9 +71,10 @@ function product(grid: SweepFile["grid"]): Settings[] {
   );
 }
 
+/** The samples of a random search; one that is drawn again counts once. */
 function samples({ random }: SweepFile): Settings[] {
   if (random === null) return [{}];
-  return Array.from({ length: random.samples }, (_, sample) =>
+  const drawn = Array.from({ length: random.samples }, (_, sample) =>
     Object.fromEntries(
       Object.entries(random.options).map(([option, distribution]) => [
         option,
@@ -81,6 +82,7 @@ function samples({ random }: SweepFile): Settings[] {
       ]),
     ),
   );
+  return drawn.filter((one, i) => drawn.findIndex((other) => isDeepStrictEqual(one, other)) === i);
 }
 
 /** A stream for each option and sample: adding either leaves the other draws as they were. */

@@ -5,6 +5,7 @@ import { parseWith } from "../../config/index.js";
 import { EchoDuetError } from "../../errors.js";
 import { ioError } from "../../io/index.js";
 import { AppendedLog } from "../../training/index.js";
+import { costSchema } from "./cost.js";
 import { sweepFiles } from "./layout.js";
 
 const entry = <T extends string, F extends z.ZodRawShape>(type: T, fields: F) =>
@@ -17,13 +18,10 @@ const entrySchema = z.discriminatedUnion("type", [
   /** What a program shape costs, measured before anything is trained. */
   entry("measured", {
     shape: z.string(),
-    /** Processes that ran side by side. */
+    /** Processes that the cores would let run side by side, and those that did. */
+    most: z.int(),
     processes: z.int(),
-    startSeconds: z.number(),
-    stepSeconds: z.number(),
-    validationSeconds: z.number(),
-    imageSeconds: z.number(),
-    peakBytes: z.number(),
+    cost: costSchema,
   }),
   /** A process trains a run. */
   entry("started", { run, pid: z.int().nullable() }),

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type LoggedEvent, lockHolder, readEvents, runFiles } from "../../training/index.js";
+import { EchoDuetError } from "../../errors.js";
+import { EventTail, type LoggedEvent, lockHolder, runFiles } from "../../training/index.js";
 import type { JournalEntry } from "./journal.js";
 
 /** Metrics and fitness of a validation during training. */
@@ -46,46 +47,78 @@ export function journalFacts(entries: readonly JournalEntry[]): Map<string, Jour
 
 const nothing: JournalFacts = { failure: null, retried: "" };
 
-/**
- * The facts of the run in `directory`. A finished run is one whose events end so, whatever else was written
- * about it; a lock counts while its process is alive.
- * @throws EchoDuetError `data` for a damaged log
- */
-export function readRunFacts(directory: string, { failure, retried }: JournalFacts = nothing): RunFacts {
-  const log = join(directory, runFiles.events);
-  const events = existsSync(log) ? readEvents(log) : [];
-  const isTrained = lockHolder(join(directory, runFiles.lock)) !== null;
-  const diverged = events.findLast((event) => event.type === "diverged" && event.time > retried);
-  const message = diverged?.type === "diverged" ? diverged.message : failure;
-  return { ...stateOf(directory, events, isTrained, message), ...progressOf(events) };
+/** The facts of the run in `directory`. */
+export function readRunFacts(directory: string, journal: JournalFacts = nothing): RunFacts {
+  return new RunWatch(directory).look(journal);
 }
 
-function stateOf(
-  directory: string,
-  events: readonly LoggedEvent[],
-  isTrained: boolean,
-  failure: string | null,
-): Pick<RunFacts, "state" | "failure"> {
-  if (isTrained) return { state: "training", failure: null };
-  if (events.at(-1)?.type === "end" && existsSync(join(directory, runFiles.last))) {
-    return { state: "finished", failure: null };
+type Progress = Omit<RunFacts, "state" | "failure">;
+const none: Progress = { validations: [], step: 0, epoch: 0, seconds: 0, memoryBytes: 0 };
+
+/** Looks at a run again and again; a look reads what its log has got since the one before. */
+export class RunWatch {
+  readonly #tail: EventTail;
+  #progress = none;
+  #latest: LoggedEvent | undefined;
+  #diverged: { readonly time: string; readonly message: string } | undefined;
+
+  constructor(readonly directory: string) {
+    this.#tail = new EventTail(join(directory, runFiles.events));
   }
-  if (failure !== null) return { state: "failed", failure };
-  const isBegun = existsSync(join(directory, runFiles.config));
-  return { state: isBegun ? "interrupted" : "waiting", failure: null };
+
+  /**
+   * A finished run is one whose events end so, whatever else was written about it; a lock counts while its process
+   * is alive; a damaged log is a failure.
+   */
+  look({ failure, retried }: JournalFacts = nothing): RunFacts {
+    // First the lock: a run that ends between the two looks is then still in training, not interrupted.
+    const isTrained = lockHolder(join(this.directory, runFiles.lock)) !== null;
+    try {
+      this.#read();
+    } catch (error) {
+      if (!(error instanceof EchoDuetError)) throw error;
+      return { state: "failed", failure: error.message, ...this.#progress };
+    }
+    const own = this.#diverged && this.#diverged.time > retried ? this.#diverged.message : null;
+    return { ...this.#stateOf(isTrained, own ?? failure), ...this.#progress };
+  }
+
+  #read(): void {
+    const { events, anew } = this.#tail.look();
+    if (anew) {
+      this.#progress = none;
+      this.#latest = undefined;
+      this.#diverged = undefined;
+    }
+    for (const event of events) {
+      this.#progress = after(this.#progress, event);
+      if (event.type === "diverged") this.#diverged = event;
+    }
+    this.#latest = events.at(-1) ?? this.#latest;
+  }
+
+  #stateOf(isTrained: boolean, failure: string | null): Pick<RunFacts, "state" | "failure"> {
+    if (isTrained) return { state: "training", failure: null };
+    const has = (file: "last" | "config") => existsSync(join(this.directory, runFiles[file]));
+    if (this.#latest?.type === "end" && has("last")) return { state: "finished", failure: null };
+    if (failure !== null) return { state: "failed", failure };
+    return { state: has("config") ? "interrupted" : "waiting", failure: null };
+  }
 }
 
-function progressOf(events: readonly LoggedEvent[]): Omit<RunFacts, "state" | "failure"> {
-  const epochs = events.filter((event) => event.type === "epoch");
-  return {
-    validations: events.flatMap((event) =>
-      event.type === "validation" && event.split === "val"
-        ? [{ epoch: event.epoch, fitness: event.fitness ?? Number.NaN, metrics: event.metrics }]
-        : [],
-    ),
-    step: events.at(-1)?.step ?? 0,
-    epoch: epochs.at(-1)?.epoch ?? 0,
-    seconds: epochs.reduce((sum, { seconds }) => sum + seconds, 0),
-    memoryBytes: epochs.reduce((most, { memoryBytes }) => Math.max(most, memoryBytes), 0),
-  };
+function after(progress: Progress, event: LoggedEvent): Progress {
+  const at = { ...progress, step: event.step };
+  if (event.type === "epoch") {
+    return {
+      ...at,
+      epoch: event.epoch,
+      seconds: at.seconds + event.seconds,
+      memoryBytes: Math.max(at.memoryBytes, event.memoryBytes),
+    };
+  }
+  if (event.type === "validation" && event.split === "val") {
+    const { epoch, fitness, metrics } = event;
+    return { ...at, validations: [...at.validations, { epoch, fitness: fitness ?? Number.NaN, metrics }] };
+  }
+  return at;
 }
