@@ -4,7 +4,7 @@ import {
   type Cost,
   type DesignFacts,
   type DesignResult,
-  type Estimate,
+  type MetricEstimate,
   type MetricName,
   metricNames,
   type Sensitivity,
@@ -230,13 +230,13 @@ function contrastTable(contrasts: readonly Contrast[]): CompareTable {
   };
 }
 
-function estimate(given: Estimate | undefined): string {
+function estimate(given: MetricEstimate | undefined): string {
   if (given === undefined) return "-";
   const { value, interval } = given;
   return interval ? `${number(value)} [${number(interval.low)}, ${number(interval.high)}]` : number(value);
 }
 
-function percent({ value, interval }: Estimate): string {
+function percent({ value, interval }: MetricEstimate): string {
   const show = (share: number) => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`;
   return interval ? `${show(value)} % [${show(interval.low)}, ${show(interval.high)}]` : `${show(value)} %`;
 }

@@ -1,10 +1,10 @@
 import { percentileInterval } from "../statistics/index.js";
 import { differingOptions } from "./designs.js";
 import { type Endpoint, endpoints, type Measures, meanOf } from "./pool.js";
-import type { Estimate, ScoredDesign } from "./scoring.js";
+import type { MetricEstimate, ScoredDesign } from "./scoring.js";
 
 /** Δm: (1 / tasks) Σ (metric - control) / control, in shares of 1. */
-export interface DeltaM extends Estimate {
+export interface DeltaM extends MetricEstimate {
   /** Of each task, in the order of the endpoints. */
   readonly controls: readonly string[];
 }

@@ -8,5 +8,5 @@ export type { Practicality, Sensitivity } from "./practicality.js";
 export type { RunProvenance } from "./predictions.js";
 export { type Recommendation, showP, signed } from "./recommend.js";
 export type * from "./report.js";
-export type { Estimate } from "./scoring.js";
+export type { MetricEstimate } from "./scoring.js";
 export { type TargetResult, targets } from "./targets.js";

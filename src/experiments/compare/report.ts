@@ -5,7 +5,7 @@ import type { MetricName } from "./pool.js";
 import type { Practicality, Sensitivity } from "./practicality.js";
 import type { RunProvenance } from "./predictions.js";
 import type { Recommendation } from "./recommend.js";
-import type { Estimate, Scores } from "./scoring.js";
+import type { MetricEstimate, Scores } from "./scoring.js";
 import type { TargetResult } from "./targets.js";
 
 /** A design's results on one split, every number of them a mean over its seeds. */
@@ -18,7 +18,7 @@ export interface DesignResult {
   readonly incompleteSeeds: readonly number[];
   /** Folds of a seed. */
   readonly folds: number;
-  readonly metrics: Partial<Record<MetricName, Estimate>>;
+  readonly metrics: Partial<Record<MetricName, MetricEstimate>>;
   /** Confidence chosen on validation, of each seed in `seeds`; empty on validation itself. */
   readonly confidences: readonly number[];
   readonly perClass: readonly ClassResult[];

@@ -15,7 +15,7 @@ import {
 import type { PredictionSource, RunProvenance } from "./predictions.js";
 
 /** A number with its interval over patients. */
-export interface Estimate {
+export interface MetricEstimate {
   readonly value: number;
   readonly interval: Interval | null;
 }
@@ -103,7 +103,7 @@ export async function scoreDesigns(
 }
 
 /** The estimate of each metric that has a value. */
-export function estimatesOf({ value, samples }: ScoredDesign): Partial<Record<MetricName, Estimate>> {
+export function estimatesOf({ value, samples }: ScoredDesign): Partial<Record<MetricName, MetricEstimate>> {
   return Object.fromEntries(
     metricNames.flatMap((name) => {
       const point = value[name];

@@ -1,5 +1,5 @@
 import type { MetricName } from "./pool.js";
-import type { Estimate } from "./scoring.js";
+import type { MetricEstimate } from "./scoring.js";
 
 /** The least values asked for. */
 export const targets = { map50: 0.6, precision: 0.7, recall: 0.7, f1: 0.6 } as const;
@@ -23,7 +23,7 @@ const chosen: Partial<Record<TargetName, MetricName>> = {
 };
 
 /** The targets of what a design detects; none for a design that does not. */
-export function judgeTargets(metrics: Partial<Record<MetricName, Estimate>>): TargetResult[] {
+export function judgeTargets(metrics: Partial<Record<MetricName, MetricEstimate>>): TargetResult[] {
   return (Object.keys(targets) as TargetName[]).flatMap((name) => {
     const estimate = metrics[chosen[name] ?? name] ?? metrics[name];
     if (estimate === undefined) return [];
