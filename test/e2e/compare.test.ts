@@ -46,7 +46,7 @@ function expectSame(
   for (const name of ["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"] as const) {
     expect(metrics[name]?.value ?? null, name).toEqual(classification?.[name] ?? null);
   }
-  expect(confusion).toEqual(classification?.confusion);
+  expect(confusion).toEqual(classification?.confusion ?? null);
 }
 
 describe("compare", () => {
@@ -70,6 +70,20 @@ describe("compare", () => {
     expect(existsSync(join(even, "predictions", "test.safetensors"))).toBe(false);
     // From the kept predictions, to the bit.
     expect(await compared([even, small])).toEqual(report);
+  });
+
+  it("scores a model of one task on that task, and recommends none but models of both", async () => {
+    const single = at("runs", "detect");
+    await succeed(
+      words`train --data ${data} --model detect-yolov5n --size 64 --epochs 1 --batch 8 --threads 1 --out ${single}`,
+    );
+    const { validation, recommendation, facts } = await compared([single, even, "--measure"]);
+    const [detect] = validation.designs;
+    expect(detect.tasks).toEqual(["detection"]);
+    expectSame(detect, await validated(single, "val"));
+    expect(recommendation?.design).toBe(validation.designs[1].name);
+    expect(facts.map(({ onParetoFront }) => onParetoFront)).toEqual([null, true]);
+    for (const { cost } of facts) expect(cost?.latencyMs).toBeGreaterThan(0);
   });
 
   it("prints tables, Markdown and CSV", async () => {

@@ -150,7 +150,8 @@ export class PredictionStore implements PredictionSource {
     const predictor = await Predictor.create(model, tensors, size, this.options);
     const loader = new FrameLoader(frames, size, { cacheBytes: 0 });
     try {
-      const { names, views } = metadata;
+      const names = model.classes > 0 ? metadata.names : [];
+      const views = model.views > 0 ? metadata.views : [];
       return (await evaluate({ predictor, loader, frames, names, views, batch })).perFrame;
     } finally {
       await Promise.all([predictor.close(), loader.close()]);
