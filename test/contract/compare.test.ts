@@ -202,6 +202,22 @@ describe("the recommendation", () => {
     );
   });
 
+  it("is never a design behind one that costs no more, however few the patients", async () => {
+    const few = [0, 1, 2, 3];
+    const candidates = candidatesOf(
+      await score([
+        ...runsOf("bad", 1, 0.2, few),
+        ...runsOf("good", 2, 0.8, few),
+        ...runsOf("best", 3, 0.9, few),
+      ]),
+      [1e9, 1e9, 2e9],
+    );
+    const found = recommend(candidates, testsOf(candidates));
+    expect(found?.design).toContain("taskWeights=1,2");
+    expect(found?.remaining).toHaveLength(2);
+    expect(found?.reasons.at(-1)).toMatch(/behind one that costs no more.+: joint-yolov5n\.$/);
+  });
+
   it("passes over the single-task controls, and is null without a design of every task", async () => {
     const single = [
       madeUpRun("d", { options: { model: "detect-yolov5n" } }),

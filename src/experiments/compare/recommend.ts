@@ -18,7 +18,7 @@ export interface Recommendation {
   /** Highest mean of the endpoints. */
   readonly best: string;
   readonly endpoints: readonly Endpoint[];
-  /** Designs that are not told apart from the best one, itself included, the cheapest first. */
+  /** Designs of the Pareto front that are not told apart from the best one, itself included, the cheapest first. */
   readonly remaining: readonly string[];
   readonly reasons: readonly string[];
   readonly wouldChange: readonly string[];
@@ -66,8 +66,8 @@ export function isOnFront(candidate: Candidate, all: readonly Candidate[]): bool
 }
 
 /**
- * The cheapest candidate that no corrected test calls worse than the best one on any endpoint, with the reasons
- * and what would change it.
+ * The cheapest candidate of the Pareto front that no corrected test calls worse than the best one on any endpoint,
+ * with the reasons and what would change it.
  * @param candidates those that do every task
  * @param contrasts of each of them with the best
  * @returns null without candidates
@@ -82,7 +82,9 @@ export function recommend(
     contrasts.some(({ design, verdict }) => design === scored.design.name && verdict === "worse");
   const isCompared = (each: Candidate) =>
     each === best || contrasts.some(({ design }) => design === nameOf(each));
-  const remaining = candidates.filter((each) => isCompared(each) && !isWorse(each)).toSorted(byCost);
+  const remaining = candidates
+    .filter((each) => each === best || (isCompared(each) && !isWorse(each) && isOnFront(each, candidates)))
+    .toSorted(byCost);
   const chosen = remaining[0];
   const used = endpointsOf(best.scored);
   return {
@@ -114,7 +116,7 @@ function reasonsFor({ chosen, best, remaining, candidates, contrasts, used }: Ch
   ];
   if (chosen === best) {
     reasons.push(
-      "No cheaper design stands beside it: every other one costs more, was found worse, or has no seed in common with it.",
+      "No cheaper design stands beside it: every other one costs more, was found worse, is behind one that costs no more, or has no seed in common with it.",
     );
   } else {
     for (const { endpoint, difference, interval, patients, seeds } of contrasts.filter(
@@ -130,7 +132,9 @@ function reasonsFor({ chosen, best, remaining, candidates, contrasts, used }: Ch
     );
   }
   if (excluded.length > 0)
-    reasons.push(`Not considered further, being worse or without a seed in common: ${excluded.join("; ")}.`);
+    reasons.push(
+      `Not considered further, being found worse, behind one that costs no more, or without a seed in common: ${excluded.join("; ")}.`,
+    );
   return reasons;
 }
 
