@@ -1,3 +1,4 @@
 /** Classification of the whole image: its targets and its metrics. */
+export * from "./grouped-views.js";
 export * from "./metrics.js";
 export * from "./targets.js";

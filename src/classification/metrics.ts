@@ -48,16 +48,26 @@ export function classificationMetrics(
   checkInput(probabilities, labels, classes);
   const rows = labelledRows(probabilities, labels, classes);
   const confusion = confusionMatrix(rows, classes);
-  const correct = rows.filter((row) => row.predicted === row.label).length;
   return {
-    accuracy: rows.length > 0 ? correct / rows.length : null,
-    balancedAccuracy: mean(presentClasses(confusion).map((c) => confusion[c][c] / sum(confusion[c]))),
-    macroF1: mean(f1Scores(confusion)),
+    ...confusionScores(confusion),
     auroc: macroAuroc(rows, classes),
     ece: rows.length > 0 ? calibrationError(rows) : null,
     confusion,
     labelled: rows.length,
     unlabelled: labels.length - rows.length,
+  };
+}
+
+/** Metrics that follow from the counts [true class][predicted class]; null where there are none. */
+export function confusionScores(
+  confusion: readonly (readonly number[])[],
+): Pick<ClassificationMetrics, "accuracy" | "balancedAccuracy" | "macroF1"> {
+  const labelled = sum(confusion.map(sum));
+  const correct = sum(confusion.map((row, c) => row[c]));
+  return {
+    accuracy: labelled > 0 ? correct / labelled : null,
+    balancedAccuracy: mean(presentClasses(confusion).map((c) => confusion[c][c] / sum(confusion[c]))),
+    macroF1: mean(f1Scores(confusion)),
   };
 }
 

@@ -1,19 +1,18 @@
 import { shapeError } from "../errors.js";
+import {
+  CONFIDENCE_GRID_POINTS,
+  EPSILON,
+  f1Curve,
+  indexOfMaximum,
+  RECALL_POINTS,
+  smoothedMean,
+  unitGrid,
+} from "./curve.js";
+
+export { CONFIDENCE_GRID_POINTS } from "./curve.js";
 
 /** IoU thresholds of mAP@.5:.95: 0.50, 0.55, ..., 0.95. */
 export const IOU_THRESHOLDS: readonly number[] = Array.from({ length: 10 }, (_, i) => (50 + 5 * i) / 100);
-
-/** Points of the grid of confidences on which precision, recall and F1 are tabulated. */
-export const CONFIDENCE_GRID_POINTS = 1000;
-
-/** Points at which the precision envelope is read for the average precision. */
-const RECALL_POINTS = 101;
-
-/** Width of the box filter that smooths the F1 curve, as a share of the grid. */
-const SMOOTHING = 0.1;
-
-/** Keeps quotients finite, as in YOLOv5. */
-const EPSILON = 1e-16;
 
 /** Detections of a whole split, already matched to its labels. */
 export interface MatchedDetections {
@@ -91,7 +90,7 @@ export function averagePrecision(input: MatchedDetections): AveragePrecisionResu
   for (let c = 0; c < input.classes; c++) {
     if (instances[c] > 0) perClass.push(curvesOfClass(input, c, instances[c], detectionsOfClass[c]));
   }
-  const smoothedF1 = smooth(meanOfCurves(perClass.map((entry) => entry.f1)));
+  const smoothedF1 = smoothedMean(perClass.map((entry) => entry.f1));
   return { confidenceGrid, perClass, smoothedF1, bestIndex: indexOfMaximum(smoothedF1) };
 }
 
@@ -149,8 +148,14 @@ function curvesOfClass(
       precision.set(negatedGrid.map((x) => interpolate(x, negatedConfidence, running.precision, 1)));
     }
   }
-  const f1 = precision.map((p, i) => (2 * p * recall[i]) / (p + recall[i] + EPSILON));
-  return { classIndex, instances, precision, recall, f1, averagePrecision: areas };
+  return {
+    classIndex,
+    instances,
+    precision,
+    recall,
+    f1: f1Curve(precision, recall),
+    averagePrecision: areas,
+  };
 }
 
 function precisionAndRecall(
@@ -196,37 +201,6 @@ function interpolate(x: number, xs: Float64Array, ys: Float64Array, left: number
   }
   if (low === xs.length - 1 || xs[low] === x) return ys[low];
   return ((ys[low + 1] - ys[low]) / (xs[low + 1] - xs[low])) * (x - xs[low]) + ys[low];
-}
-
-/** `points` equally spaced numbers from 0 to 1, both included. */
-function unitGrid(points: number): Float64Array {
-  const step = 1 / (points - 1);
-  return Float64Array.from({ length: points }, (_, i) => (i === points - 1 ? 1 : i * step));
-}
-
-function meanOfCurves(curves: readonly Float64Array[]): Float64Array {
-  const mean = new Float64Array(CONFIDENCE_GRID_POINTS);
-  for (const curve of curves) for (let i = 0; i < mean.length; i++) mean[i] += curve[i] / curves.length;
-  return mean;
-}
-
-/** Moving average over an odd window of `SMOOTHING` of the curve, its ends padded with their own values. */
-function smooth(curve: Float64Array): Float64Array {
-  const window = Math.floor(Math.round(curve.length * SMOOTHING * 2) / 2) + 1;
-  const half = Math.floor(window / 2);
-  const last = curve.length - 1;
-  return curve.map((_, i) => {
-    let sum = 0;
-    // Summed afresh at each point: a running sum would let rounding decide between equal values.
-    for (let j = i - half; j <= i + half; j++) sum += curve[Math.min(Math.max(j, 0), last)];
-    return sum / window;
-  });
-}
-
-function indexOfMaximum(values: Float64Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
-  return best;
 }
 
 /** Rounds to the nearest integer and halves to the even one, as NumPy does. */

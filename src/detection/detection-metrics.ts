@@ -6,6 +6,7 @@ import {
   type ClassCurves,
   classPointAt,
   IOU_THRESHOLDS,
+  type MatchedDetections,
 } from "./average-precision.js";
 import { boxIouXyxy, type Xyxy } from "./boxes.js";
 import type { Detection } from "./non-maximum-suppression.js";
@@ -73,6 +74,22 @@ export function matchDetections(
   return tp;
 }
 
+/** Detections and labels of one image, matched: what the metrics need of it. */
+export type MatchedImage = Omit<MatchedDetections, "classes">;
+
+/**
+ * One image's detections matched to its labels at each of `IOU_THRESHOLDS`.
+ * @param detections by falling confidence, in the same pixels as the labels.
+ */
+export function matchImage(detections: readonly Detection[], labels: readonly LabelledBox[]): MatchedImage {
+  return {
+    tp: matchDetections(detections, labels),
+    confidence: Float64Array.from(detections, ({ confidence }) => confidence),
+    predictedClass: Int32Array.from(detections, ({ classIndex }) => classIndex),
+    targetClass: Int32Array.from(labels, ({ classIndex }) => classIndex),
+  };
+}
+
 function bestLabel(detection: Detection, labels: readonly LabelledBox[]): { label: number; iou: number } {
   let best = { label: -1, iou: 0 };
   labels.forEach(({ classIndex, box }, label) => {
@@ -93,11 +110,7 @@ function bestLabel(detection: Detection, labels: readonly LabelledBox[]): { labe
  */
 export class DetectionMetrics {
   readonly #classes: number;
-  readonly #tp: Uint8Array[] = [];
-  readonly #confidence: number[] = [];
-  readonly #predictedClass: number[] = [];
-  readonly #targetClass: number[] = [];
-  #images = 0;
+  readonly #images: MatchedImage[] = [];
   #curves: AveragePrecisionResult | undefined;
 
   /** @param classes the number of classes. */
@@ -105,9 +118,14 @@ export class DetectionMetrics {
     this.#classes = classes;
   }
 
-  /** Images added so far. */
-  get images(): number {
+  /** Images added so far, in their order. */
+  get matched(): readonly MatchedImage[] {
     return this.#images;
+  }
+
+  /** How many images were added. */
+  get images(): number {
+    return this.#images.length;
   }
 
   /**
@@ -116,30 +134,23 @@ export class DetectionMetrics {
    * @throws EchoDuetError `shape` where a class is out of range.
    */
   add(detections: readonly Detection[], labels: readonly LabelledBox[]): void {
-    for (const { classIndex } of [...detections, ...labels]) {
-      if (!(Number.isInteger(classIndex) && classIndex >= 0 && classIndex < this.#classes)) {
-        shapeError(`detection metrics: class expects 0..${this.#classes - 1}, got ${classIndex}`);
-      }
-    }
-    this.#tp.push(matchDetections(detections, labels));
-    for (const { confidence, classIndex } of detections) {
-      this.#confidence.push(confidence);
-      this.#predictedClass.push(classIndex);
-    }
-    for (const { classIndex } of labels) this.#targetClass.push(classIndex);
-    this.#images++;
+    this.#checkClasses([...detections, ...labels].map(({ classIndex }) => classIndex));
+    this.addMatched(matchImage(detections, labels));
+  }
+
+  /**
+   * Adds one image whose detections are matched already.
+   * @throws EchoDuetError `shape` where a class is out of range.
+   */
+  addMatched(image: MatchedImage): void {
+    this.#checkClasses([...image.predictedClass, ...image.targetClass]);
+    this.#images.push(image);
     this.#curves = undefined;
   }
 
   /** The curves on the confidence grid and the average precisions of each class that has labels. */
   curves(): AveragePrecisionResult {
-    this.#curves ??= averagePrecision({
-      tp: concatenate(this.#tp),
-      confidence: Float64Array.from(this.#confidence),
-      predictedClass: Int32Array.from(this.#predictedClass),
-      targetClass: Int32Array.from(this.#targetClass),
-      classes: this.#classes,
-    });
+    this.#curves ??= averagePrecision(joinImages(this.#images, this.#classes));
     return this.#curves;
   }
 
@@ -175,18 +186,36 @@ export class DetectionMetrics {
     if (!(confidence >= 0 && confidence <= 1)) {
       throw new EchoDuetError("config", `atConfidence: confidence expects 0..1, got ${confidence}`);
     }
-    return this.#pointAt(Math.round(confidence * (CONFIDENCE_GRID_POINTS - 1)));
+    return this.#pointAt(confidenceIndex(confidence));
+  }
+
+  #checkClasses(indices: readonly number[]): void {
+    const wrong = indices.find((c) => !(Number.isInteger(c) && c >= 0 && c < this.#classes));
+    if (wrong === undefined) return;
+    shapeError(`detection metrics: class expects 0..${this.#classes - 1}, got ${wrong}`);
   }
 
   #pointAt(index: number): OperatingPoint {
-    const { perClass, confidenceGrid } = this.curves();
-    return {
-      precision: mean(perClass.map((entry) => entry.precision[index])),
-      recall: mean(perClass.map((entry) => entry.recall[index])),
-      f1: mean(perClass.map((entry) => entry.f1[index])),
-      confidence: perClass.length > 0 ? confidenceGrid[index] : null,
-    };
+    return operatingPointAt(this.curves(), index);
   }
+}
+
+/** Overall precision, recall and F1 at an index of the confidence grid: means over the classes with labels. */
+export function operatingPointAt(
+  { perClass, confidenceGrid }: Pick<AveragePrecisionResult, "perClass" | "confidenceGrid">,
+  index: number,
+): OperatingPoint {
+  return {
+    precision: mean(perClass.map((entry) => entry.precision[index])),
+    recall: mean(perClass.map((entry) => entry.recall[index])),
+    f1: mean(perClass.map((entry) => entry.f1[index])),
+    confidence: perClass.length > 0 ? confidenceGrid[index] : null,
+  };
+}
+
+/** The index of the confidence grid's point nearest to `confidence`, 0..1. */
+export function confidenceIndex(confidence: number): number {
+  return Math.round(confidence * (CONFIDENCE_GRID_POINTS - 1));
 }
 
 function summaryOfClass(name: string, curves: ClassCurves | undefined, index: number): ClassSummary {
@@ -210,12 +239,37 @@ function mean(values: readonly number[]): number | null {
   return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }
 
-function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, at);
-    at += chunk.length;
-  }
-  return out;
+/** The detections and labels of several images as those of one split, in the order of the images. */
+export function joinImages(images: readonly MatchedImage[], classes: number): MatchedDetections {
+  const joined = <T extends Uint8Array | Float64Array | Int32Array>(
+    pick: (image: MatchedImage) => T,
+    make: (length: number) => T,
+  ): T => {
+    const out = make(images.reduce((sum, image) => sum + pick(image).length, 0));
+    let at = 0;
+    for (const image of images) {
+      out.set(pick(image), at);
+      at += pick(image).length;
+    }
+    return out;
+  };
+  return {
+    tp: joined(
+      ({ tp }) => tp,
+      (length) => new Uint8Array(length),
+    ),
+    confidence: joined(
+      ({ confidence }) => confidence,
+      (length) => new Float64Array(length),
+    ),
+    predictedClass: joined(
+      ({ predictedClass }) => predictedClass,
+      (length) => new Int32Array(length),
+    ),
+    targetClass: joined(
+      ({ targetClass }) => targetClass,
+      (length) => new Int32Array(length),
+    ),
+    classes,
+  };
 }

@@ -6,5 +6,6 @@ export * from "./boxes.js";
 export * from "./decode.js";
 export * from "./detection-loss.js";
 export * from "./detection-metrics.js";
+export * from "./grouped-detections.js";
 export * from "./loss.js";
 export * from "./non-maximum-suppression.js";

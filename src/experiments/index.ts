@@ -1,6 +1,8 @@
-/** Experiments: many runs, one run repeated, what runs did, drawn; designs side by side; speed. */
+/** Experiments: many runs, comparisons of what they trained, one run repeated, what runs did, drawn; designs; speed. */
 export * from "./capsule/index.js";
+export * from "./compare/index.js";
 export * from "./curves/index.js";
 export * from "./designs/index.js";
 export * from "./speed/index.js";
+export * from "./statistics/index.js";
 export * from "./sweep/index.js";

@@ -8,9 +8,10 @@ import {
   evaluate,
   type LeakageMark,
   Predictor,
+  requireSame,
+  seenImages,
   type Speed,
 } from "../training/index.js";
-import { requireSame, seenImages } from "./analysed-model.js";
 import { openTrainedModel } from "./trained-model.js";
 
 export interface ValidateOptions {

@@ -3,6 +3,8 @@ import { batches, type FrameBatch, type FrameLoader, type FrameRecord, toSourceB
 import {
   type DetectionSummary,
   DetectionMetrics,
+  type MatchedImage,
+  matchImage,
   nonMaximumSuppression,
   xywhToXyxy,
 } from "../detection/index.js";
@@ -22,7 +24,17 @@ export interface Evaluation {
   /** The detection metrics behind the summary, for other confidences and curves. */
   readonly detectionMetrics: DetectionMetrics | null;
   readonly classification: ClassificationMetrics | null;
+  /** What each frame was scored on, in the order of the frames. */
+  readonly perFrame: readonly FramePrediction[];
   readonly speed: Speed;
+}
+
+/** One frame's predictions against its labels. */
+export interface FramePrediction {
+  /** null without detection, and for a frame that data.yaml masks. */
+  readonly detection: MatchedImage | null;
+  /** Probabilities of the views; null without classification. */
+  readonly views: Float32Array | null;
 }
 
 export interface EvaluationOptions {
@@ -54,8 +66,7 @@ export const evaluationSuppression = {
 export async function evaluate(options: EvaluationOptions): Promise<Evaluation> {
   const { predictor, loader, frames, names, views } = options;
   const metrics = names.length > 0 ? new DetectionMetrics(names.length) : null;
-  const probabilities: number[] = [];
-  const labels: number[] = [];
+  const perFrame: FramePrediction[] = [];
   const spent = { preprocessMs: 0, inferenceMs: 0, postprocessMs: 0 };
   const timed = async <T>(stage: keyof Speed, work: () => T | Promise<T>): Promise<T> => {
     const start = performance.now();
@@ -68,12 +79,11 @@ export async function evaluate(options: EvaluationOptions): Promise<Evaluation> 
   for (const indices of batches(order, options.batch)) {
     const batch = await timed("preprocessMs", () => loader.batch(indices));
     const predictions = await timed("inferenceMs", () => predictor.predict(batch.images));
-    await timed("postprocessMs", () => {
-      if (metrics) addDetections(metrics, batch, predictions, names.length);
-    });
-    predictions.views?.forEach((row, i) => {
-      probabilities.push(...row);
-      labels.push(batch.views[i]);
+    const matched = await timed("postprocessMs", () => matchBatch(batch, predictions, names.length));
+    batch.frames.forEach((_, i) => {
+      const [detection, probabilities] = [matched?.[i] ?? null, predictions.views?.[i] ?? null];
+      if (detection) metrics?.addMatched(detection);
+      perFrame.push({ detection, views: probabilities?.slice() ?? null });
     });
     done += batch.frames.length;
     options.onProgress?.(done);
@@ -84,8 +94,13 @@ export async function evaluate(options: EvaluationOptions): Promise<Evaluation> 
     detectionMetrics: metrics,
     classification:
       views.length > 0
-        ? classificationMetrics(Float32Array.from(probabilities), Int32Array.from(labels), views.length)
+        ? classificationMetrics(
+            Float32Array.from(perFrame.flatMap((frame) => [...(frame.views ?? [])])),
+            Int32Array.from(frames, ({ view }) => view),
+            views.length,
+          )
         : null,
+    perFrame,
     speed: {
       preprocessMs: spent.preprocessMs / frames.length,
       inferenceMs: spent.inferenceMs / frames.length,
@@ -94,22 +109,22 @@ export async function evaluate(options: EvaluationOptions): Promise<Evaluation> 
   };
 }
 
-function addDetections(
-  metrics: DetectionMetrics,
+/** The matched detections of each image of a batch, null for one that is masked; null without detection. */
+function matchBatch(
   batch: FrameBatch,
   { detections }: Predictions,
   classes: number,
-): void {
-  if (!detections) return;
-  batch.frames.forEach((frame, i) => {
-    if (batch.detectionMask[i] === 0) return;
+): (MatchedImage | null)[] | null {
+  if (!detections) return null;
+  return batch.frames.map((frame, i) => {
+    if (batch.detectionMask[i] === 0) return null;
     const letterbox = batch.letterboxes[i];
     const found = nonMaximumSuppression(detections.perImage[i], {
       rows: detections.rows,
       classes,
       ...evaluationSuppression,
     }).map((detection) => ({ ...detection, box: toSourceBox(letterbox, detection.box) }));
-    metrics.add(found, sourceLabels(frame, letterbox));
+    return matchImage(found, sourceLabels(frame, letterbox));
   });
 }
 

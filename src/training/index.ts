@@ -5,6 +5,7 @@ export {
   type EvaluationOptions,
   evaluate,
   evaluationSuppression,
+  type FramePrediction,
   headlineMetrics,
   sourceLabels,
   type Speed,
@@ -28,6 +29,7 @@ export {
   SharedGradients,
 } from "./interference-probe.js";
 export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-gate.js";
+export { requireSame, seenImages } from "./model-data.js";
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
 export { findWeights } from "./find-weights.js";

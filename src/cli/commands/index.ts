@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { auditCommand } from "./audit.js";
 import { augmentCommand } from "./augment.js";
 import { capsuleCommand } from "./capsule.js";
+import { compareCommand } from "./compare.js";
 import { convertCommand } from "./convert.js";
 import { curvesCommand } from "./curves.js";
 import { demoCommand } from "./demo.js";
@@ -31,6 +32,7 @@ export const commands: readonly (() => Command)[] = [
   replayCommand,
   curvesCommand,
   valCommand,
+  compareCommand,
   interferenceCommand,
   predictCommand,
   exportCommand,

@@ -52,7 +52,7 @@ export function readRunHistories(paths: readonly string[]): RunHistory[] {
 }
 
 /** The last parts of each path, as many for all as tell them apart. */
-function shortNames(paths: readonly string[]): string[] {
+export function shortNames(paths: readonly string[]): string[] {
   const parts = paths.map((path) => path.split(sep).filter((part) => part !== ""));
   for (let count = 1; ; count++) {
     const names = parts.map((all) => all.slice(-count).join("/"));

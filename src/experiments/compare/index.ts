@@ -1,0 +1,12 @@
+/** Comparison of trained designs: accuracy, cost, practicality, paired tests, and a recommendation. */
+export { type CompareOptions, compare, finalReportFile } from "./compare.js";
+export type { Contrast } from "./contrasts.js";
+export type { Cost } from "./cost.js";
+export type { DeltaM } from "./delta-m.js";
+export { type MetricName, metricNames } from "./pool.js";
+export type { Practicality, Sensitivity } from "./practicality.js";
+export type { RunProvenance } from "./predictions.js";
+export { type Recommendation, showP, signed } from "./recommend.js";
+export type * from "./report.js";
+export type { MetricEstimate } from "./scoring.js";
+export { type TargetResult, targets } from "./targets.js";
