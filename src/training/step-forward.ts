@@ -79,7 +79,7 @@ export function buildForward(options: StepGraphOptions): StepForward {
     const valid = greater(reduceSum(declared[i].images, [0], true), 0);
     return { task, ...loss, scale: scalarInput(graph, `scale.${task.name}`), valid };
   });
-  outputBuffers(graph, options, new Map([...buffers, ...nextBuffers]));
+  outputBuffers(graph, options, { buffers, nextBuffers });
   return {
     graph,
     dropouts,
@@ -94,21 +94,47 @@ export function buildForward(options: StepGraphOptions): StepForward {
   };
 }
 
+/** The next buffers, and their averages. What the forward pass leaves alone keeps its average, to the last bit. */
 function outputBuffers(
   graph: Graph,
   { layout }: StepGraphOptions,
-  nextBuffers: ReadonlyMap<string, Value>,
+  {
+    buffers,
+    nextBuffers,
+  }: { readonly buffers: ReadonlyMap<string, Value>; readonly nextBuffers: ReadonlyMap<string, Value> },
 ): void {
   const keep = scalarInput(graph, "ema.keep");
   for (const group of layout.buffers) {
-    const next = concat(
-      group.entries.map(({ name, shape }) => reshape(nextBuffers.get(name) as Value, [sizeOf(shape)])),
-      0,
-    );
+    const flat = (values: ReadonlyMap<string, Value>) =>
+      concat(
+        group.entries.map(({ name, shape }) => reshape(values.get(name) as Value, [sizeOf(shape)])),
+        0,
+      );
+    const next = flat(new Map([...buffers, ...nextBuffers]));
     graph.output(stateNames.next(stateNames.buffers(group.name)), next);
     const average = flatInput(graph, stateNames.average(group.name), group);
-    graph.output(stateNames.next(stateNames.average(group.name)), movingAverage(average, next, keep));
+    const averaged = movingAverage(average, next, keep);
+    const moves = group.entries.every(({ name }) => nextBuffers.has(name));
+    graph.output(
+      stateNames.next(stateNames.average(group.name)),
+      moves ? averaged : flat(mixed(group, { average, averaged }, nextBuffers)),
+    );
   }
+}
+
+/** The average of each buffer that moves, and the old one of each that does not. */
+function mixed(
+  group: FlatGroup,
+  { average, averaged }: Readonly<Record<"average" | "averaged", Value>>,
+  moving: ReadonlyMap<string, Value>,
+): Map<string, Value> {
+  const after = unpackValues(group, averaged);
+  return new Map(
+    [...unpackValues(group, average)].map(([name, value]) => [
+      name,
+      moving.has(name) ? (after.get(name) as Value) : value,
+    ]),
+  );
 }
 
 function unpackAll(groups: readonly FlatGroup[], flats: ReadonlyMap<string, Value>): Map<string, Value> {
