@@ -6,7 +6,16 @@ import type { RunStatus, SweepRunState, SweepStatus } from "../../src/experiment
 
 function run(name: string, state: SweepRunState, fitnesses: readonly number[] = []): RunStatus {
   const epoch = fitnesses.length;
-  const plan = { id: name, name, arm: name, settings: {}, seed: 0, fold: null, data: "/d.yaml" };
+  const plan = {
+    id: name,
+    name,
+    arm: name,
+    family: null,
+    settings: {},
+    seed: 0,
+    fold: null,
+    data: "/d.yaml",
+  };
   return {
     run: { ...plan, epochs: 20, fraction: 1, stages: ["all"] },
     state,

@@ -58,6 +58,18 @@ describe("a sweep's file", () => {
     [`${head}folds: {count: 2}\n`, /folds/],
     [`${head}budget: {memory: much}\n`, /budget\.memory: expected a number of bytes/],
     [`${head}metric: loss\n`, /metric/],
+    [
+      `${head}arms: {a: {alpha: 1}, b: {alpha: 2}}\nfamilies: {x: [a, c], y: [a]}\n`,
+      /expected names of arms, got c\n.*got a in two\n.*got none for b/,
+    ],
+    [
+      `${head}arms: {a: {alpha: 1}}\nfamilies: {x: [a]}\nstages: [{name: s, keep: {y: 1}}, {name: t}]\n`,
+      /stages\.0\.keep: expected families \(x\), got y\n.*got none for x/,
+    ],
+    [
+      `${head}arms: {a: {alpha: 1}}\nfamilies: {x: [a]}\nstages: [{name: s, keep: {x: 0}}, {name: t}]\n`,
+      /stages\.0\.keep: expected an arm to go on, got 0 for each family/,
+    ],
     [`${head}stages: [{name: a}, {name: b}]\n`, /stages\.0\.keep: is required before another stage/],
     [`${head}stages: [{name: a, keep: 1}]\n`, /stages\.0\.keep: expected none in the last stage/],
     [`${head}stages: [{name: a, seeds: [3]}]\n`, /stages\.0\.seeds: expected some of 0, got 3/],
@@ -218,6 +230,48 @@ describe("decisions", () => {
       [name(3)]: factsOf([0.1, 0.5, 0.5, 0.6]),
     });
     expect(actions(plan, facts).actions).toMatchObject({ [name(2)]: "train", [name(3)]: "pruned" });
+  });
+
+  it("keep the best of each family, whatever the others reach", () => {
+    const plan = planOf(
+      "arms: {alone: {alpha: 3}, one: {tap: p4}, two: {tap: p5}}\ngrid: {dropout: [0, 0.5]}\n" +
+        "families: {control: [alone], shared: [one, two]}\nseeds: [0, 1]\n" +
+        "stages: [{name: a, seeds: [0], keep: {control: 2, shared: 1}}, {name: b}]\n",
+    );
+    const scores = { alone: [0.1, 0.2], one: [0.7, 0.9], two: [0.8, 0.6] };
+    const facts = Object.fromEntries(
+      Object.entries(scores).flatMap(([arm, [first, second]]) => [
+        [`a,${arm},dropout=0,seed=0`, factsOf([first], "finished")],
+        [`a,${arm},dropout=0.5,seed=0`, factsOf([second], "finished")],
+      ]),
+    );
+    expect(actions(plan, facts).selections[0].kept).toEqual([
+      "one,dropout=0.5",
+      "alone,dropout=0.5",
+      "alone,dropout=0",
+    ]);
+  });
+
+  it("halve each family by itself", () => {
+    const plan = planOf(
+      "arms: {alone: {alpha: 3}, one: {tap: p4}, two: {tap: p5}}\nfamilies: {control: [alone], shared: [one, two]}\n" +
+        "halving: {at: [2]}\n",
+    );
+    const facts = {
+      "alone,seed=0": factsOf([0.1, 0.1]),
+      "one,seed=0": factsOf([0.5, 0.7]),
+      "two,seed=0": factsOf([0.6, 0.4]),
+    };
+    expect(actions(plan, facts).selections[0].kept).toEqual(["one", "alone"]);
+  });
+
+  it("compare by the mean over the tasks that a run does", () => {
+    const both = factsOf([0.5]);
+    const withMetrics = (metrics: Record<string, number | null>) =>
+      scoreOf({ ...both, validations: [{ ...both.validations[0], metrics }] }, "tasks");
+    expect(withMetrics({ map50: 0.2, balancedAccuracy: 0.8 })).toBeCloseTo(0.5);
+    expect(withMetrics({ map50: 0.2 })).toBe(0.2);
+    expect(withMetrics({ map50: 0.2, balancedAccuracy: null })).toBeNull();
   });
 
   it("take a metric at the epoch of the best checkpoint, and the least calibration error", () => {

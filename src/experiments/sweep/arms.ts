@@ -13,6 +13,8 @@ export interface Arm {
   readonly name: string;
   /** What it has over the base. */
   readonly settings: Settings;
+  /** The family that its named arm is in; null without families. */
+  readonly family: string | null;
 }
 
 /** Digits that a drawn number keeps, so that names tell the value itself. */
@@ -34,6 +36,7 @@ export function expandArms(file: LoadedSweepFile): Arm[] {
       samples(asked).map((sample) => ({
         name: [name, nameOf({ ...point, ...sample })].filter((part) => part !== "").join(",") || "base",
         settings: flattenPaths(mergeConfig(nestPaths(options), nestPaths({ ...point, ...sample }))),
+        family: Object.entries(asked.families).find(([, arms]) => arms.includes(name))?.[0] ?? null,
       })),
     ),
   );

@@ -34,13 +34,13 @@ export interface Decisions {
  * does not go on.
  */
 export function decide(plan: SweepPlan, facts: ReadonlyMap<string, RunFacts>): Decisions {
-  const arms = [...new Set(plan.runs.map(({ arm }) => arm))];
   const selections: Selection[] = [];
   const actions = new Map<string, Decision>();
-  let alive = arms;
+  let alive = armsOf(plan).map(({ arm }) => arm);
   let isBlocked = false;
-  const compare = (stage: string, epoch: number | null, keep: number, runs: readonly PlannedRun[]) => {
-    const selection = select({ arms: alive, stage, epoch, keep, metric: plan.asked.metric }, runs, facts);
+  const compare = (stage: string, epoch: number | null, keep: Keep, runs: readonly PlannedRun[]) => {
+    const arms = armsOf(plan).filter(({ arm }) => alive.includes(arm));
+    const selection = select({ arms, stage, epoch, keep, metric: plan.asked.metric }, runs, facts);
     selections.push(selection);
     alive = [...selection.kept];
   };
@@ -54,7 +54,7 @@ export function decide(plan: SweepPlan, facts: ReadonlyMap<string, RunFacts>): D
           until = epoch;
           break;
         }
-        compare(stage.name, epoch, Math.ceil(plan.asked.halving.keep * alive.length), runs);
+        compare(stage.name, epoch, shareOf(plan, alive, plan.asked.halving.keep), runs);
       }
     }
     for (const run of runs) {
@@ -66,6 +66,39 @@ export function decide(plan: SweepPlan, facts: ReadonlyMap<string, RunFacts>): D
     if (!isBlocked && stage.keep !== null) compare(stage.name, null, stage.keep, runs);
   }
   return { runs: actions, selections };
+}
+
+/** How many arms go on: of all, or of each family. */
+export type Keep = number | Readonly<Record<string, number>>;
+
+/** An arm of a plan, and the family that it is in. */
+export interface PlannedArm {
+  readonly arm: string;
+  readonly family: string | null;
+}
+
+/** The arms of a plan, in its order. */
+export function armsOf({ runs }: SweepPlan): PlannedArm[] {
+  return [...new Map(runs.map(({ arm, family }) => [arm, { arm, family }])).values()];
+}
+
+/** A share of the arms that are left, rounded up: of each family where there are any. */
+export function shareOf(plan: SweepPlan, alive: readonly string[], share: number): Keep {
+  const families = armsOf(plan).flatMap(({ arm, family }) => (alive.includes(arm) ? [family] : []));
+  const countOf = (name: string | null) => families.filter((family) => family === name).length;
+  if (families.every((family) => family === null)) return Math.ceil(share * alive.length);
+  return Object.fromEntries(families.map((name) => [name ?? "", Math.ceil(share * countOf(name))]));
+}
+
+/** The first arms of `ranked`, as many as go on, in their order. */
+export function keptOf(ranked: readonly PlannedArm[], keep: Keep): string[] {
+  if (typeof keep === "number") return ranked.slice(0, keep).map(({ arm }) => arm);
+  return ranked
+    .filter(({ arm, family }) => {
+      const rivals = ranked.filter((other) => other.family === family);
+      return rivals.findIndex((other) => other.arm === arm) < (keep[family ?? ""] ?? 0);
+    })
+    .map(({ arm }) => arm);
 }
 
 interface Place {
@@ -95,10 +128,10 @@ export function hasReached(facts: RunFacts | undefined, epoch: number): boolean 
 
 function select(
   how: {
-    arms: readonly string[];
+    arms: readonly PlannedArm[];
     stage: string;
     epoch: number | null;
-    keep: number;
+    keep: Keep;
     metric: SelectionMetric;
   },
   runs: readonly PlannedRun[],
@@ -106,17 +139,16 @@ function select(
 ): Selection {
   const { arms, stage, epoch, keep, metric } = how;
   const scores = new Map(
-    arms.map((arm) => {
+    arms.map(({ arm }) => {
       const own = runs.filter((run) => run.arm === arm).map(({ id }) => facts.get(id));
       return [arm, meanOf(own.map((each) => scoreOf(each, metric, epoch)))];
     }),
   );
   const sign = metric === "ece" ? -1 : 1;
-  const kept = arms
-    .filter((arm) => scores.get(arm) !== null)
-    .sort((a, b) => sign * (scores.get(b)! - scores.get(a)!) || (a < b ? -1 : 1))
-    .slice(0, keep);
-  return { stage, epoch, scores: Object.fromEntries(scores), kept };
+  const ranked = arms
+    .filter(({ arm }) => scores.get(arm) !== null)
+    .sort((a, b) => sign * (scores.get(b.arm)! - scores.get(a.arm)!) || (a.arm < b.arm ? -1 : 1));
+  return { stage, epoch, scores: Object.fromEntries(scores), kept: keptOf(ranked, keep) };
 }
 
 /**
@@ -134,7 +166,10 @@ export function scoreOf(
   const seen = facts.validations.filter(({ epoch }) => until === null || epoch <= until);
   if (seen.length === 0) return null;
   const best = seen.reduce((a, b) => (b.fitness > a.fitness ? b : a));
-  return metric === "fitness" ? best.fitness : (best.metrics[metric] ?? null);
+  if (metric === "fitness") return best.fitness;
+  if (metric !== "tasks") return best.metrics[metric] ?? null;
+  const { map50, balancedAccuracy } = best.metrics;
+  return meanOf([map50, balancedAccuracy].filter((value) => value !== undefined));
 }
 
 function meanOf(values: readonly (number | null)[]): number | null {

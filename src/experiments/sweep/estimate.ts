@@ -1,6 +1,6 @@
 import type { TrainConfig } from "../../config/index.js";
 import type { Cost } from "./cost.js";
-import type { Selection } from "./decide.js";
+import { armsOf, type Keep, keptOf, type Selection, shareOf } from "./decide.js";
 import type { FrameCounts } from "./frame-counts.js";
 import type { PlannedRun, SweepPlan } from "./plan.js";
 import type { RunFacts } from "./run-facts.js";
@@ -70,10 +70,10 @@ export interface Progress {
  * counted, so that the figure is an upper bound there.
  */
 export function estimate(plan: SweepPlan, budget: Budget, { costs, facts, selections }: Progress): Estimate {
-  let arms = [...new Set(plan.runs.map(({ arm }) => arm))];
+  let arms = armsOf(plan).map(({ arm }) => arm);
   const done = new Map(plan.runs.map(({ id }) => [id, epochsDone(facts.get(id), costs.get(id))]));
   const phases: EstimatedPhase[] = [];
-  const keep = (count: number, of: readonly PlannedRun[], stage: string, epoch: number | null): void => {
+  const keep = (count: Keep, of: readonly PlannedRun[], stage: string, epoch: number | null): void => {
     const made = selections.find((each) => each.stage === stage && each.epoch === epoch);
     if (made) {
       arms = [...made.kept];
@@ -81,7 +81,10 @@ export function estimate(plan: SweepPlan, budget: Budget, { costs, facts, select
     }
     const costOf = (arm: string) =>
       sum(of.filter((run) => run.arm === arm).map((run) => wholeCost(costs.get(run.id))));
-    arms = [...arms].sort((a, b) => costOf(b) - costOf(a)).slice(0, count);
+    const costliest = armsOf(plan)
+      .filter(({ arm }) => arms.includes(arm))
+      .sort((a, b) => costOf(b.arm) - costOf(a.arm));
+    arms = keptOf(costliest, count);
   };
   for (const [position, stage] of plan.stages.entries()) {
     const runs = plan.runs.filter(({ stages }) => stages.includes(stage.name));
@@ -91,7 +94,7 @@ export function estimate(plan: SweepPlan, budget: Budget, { costs, facts, select
       const own = runs.filter(({ arm }) => arms.includes(arm));
       phases.push(phaseOf({ stage: stage.name, until, runs: own, budget, costs, done }));
       for (const { id, epochs } of own) done.set(id, Math.max(done.get(id) ?? 0, until ?? epochs));
-      if (until !== null && halving) keep(Math.ceil(halving.keep * arms.length), runs, stage.name, until);
+      if (until !== null && halving) keep(shareOf(plan, arms, halving.keep), runs, stage.name, until);
     }
     if (stage.keep !== null) keep(stage.keep, runs, stage.name, null);
   }

@@ -15,6 +15,8 @@ const plannedRunSchema = z.strictObject({
   /** Name of its folder. */
   name: z.string(),
   arm: z.string(),
+  /** Of its arm; null without families. */
+  family: z.string().nullable().default(null),
   settings: settingsSchema,
   seed: z.int(),
   /** From 1; null without folds. */
@@ -36,7 +38,9 @@ export const sweepPlanSchema = z.strictObject({
   /** Of every run, where its settings, seed, data, epochs and fraction are not others. */
   base: trainConfigSchema,
   /** In their order; `keep` is null in the last one. */
-  stages: z.array(z.strictObject({ name: z.string(), keep: z.int().nullable() })),
+  stages: z.array(
+    z.strictObject({ name: z.string(), keep: z.union([z.int(), z.record(z.string(), z.int())]).nullable() }),
+  ),
   runs: z.array(plannedRunSchema),
   /** The file that was asked for, defaults filled in. */
   asked: sweepFileSchema,
@@ -117,6 +121,7 @@ function plannedRun({ file, base, stage, isOnly, arm, seed, fold }: RunParts): P
     id: "",
     name: [...(isOnly ? [] : [stage.name]), arm.name, `seed=${seed}`, ...foldPart].join(","),
     arm: arm.name,
+    family: arm.family,
     settings: { ...arm.settings },
     seed,
     fold: fold.fold,

@@ -9,9 +9,12 @@ import {
 import { EchoDuetError } from "../../errors.js";
 import { nestPaths } from "./option-paths.js";
 
-/** What runs are compared by: the fitness, or a metric of the validation; of `ece` less is better. */
+/**
+ * What runs are compared by: the fitness, `tasks` (mAP@.5, balanced accuracy, or for a run that does both tasks their
+ * mean), or a metric of the validation; of `ece` less is better.
+ */
 export const selectionMetrics = [
-  ...["fitness", "map50", "map50_95", "precision", "recall", "f1"],
+  ...["fitness", "tasks", "map50", "map50_95", "precision", "recall", "f1"],
   ...["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"],
 ] as const;
 
@@ -51,8 +54,12 @@ const stageSchema = z.strictObject({
   /** By default the run's own. */
   fraction: z.number().gt(0).max(1).optional(),
   epochs: count(1).optional(),
-  /** Arms that go on to the next stage; the last stage has none. */
-  keep: count(1).optional(),
+  /** Arms that go on to the next stage, of all or of each family; the last stage has none. */
+  keep: z
+    .union([count(1), z.record(z.string(), count(0))], {
+      error: "expected a count, or a count for each family",
+    })
+    .optional(),
 });
 
 const halvingSchema = z.strictObject({
@@ -72,6 +79,8 @@ export const sweepFileSchema = z.strictObject({
   base: options,
   /** Options over the base's, by name. */
   arms: z.record(folderName, options).default({}),
+  /** Names of arms, each with all of its grid and samples, by the family in which they are compared. */
+  families: z.record(folderName, distinct(z.string())).default({}),
   /** Lists of values by option (`optim.classification.lr0`); every combination is an arm. */
   grid: z.record(z.string(), z.array(z.unknown()).min(1)).default({}),
   /** Values drawn by option; every sample is an arm. */
@@ -140,6 +149,7 @@ export function loadSweepFile(path: string): LoadedSweepFile {
     ...Object.entries(asked.arms).flatMap(([name, arm]) => reserved(`arms.${name}`, arm, ownOfArms)),
     ...reserved("grid", asked.grid, ownOfArms),
     ...reserved("random.options", asked.random?.options ?? {}, ownOfArms),
+    ...familyIssues(asked),
     ...stageIssues(asked),
     ...halvingIssues(asked, base),
   ];
@@ -159,8 +169,42 @@ function reserved(
   );
 }
 
+/** Families share no arm, and where there are any, each arm is in one. */
+function familyIssues({ arms, families }: SweepFile): string[] {
+  const listed = Object.values(families).flat();
+  const unknown = listed.filter((name) => !(name in arms));
+  const twice = listed.filter((name, i) => listed.indexOf(name) !== i);
+  const without = listed.length === 0 ? [] : Object.keys(arms).filter((name) => !listed.includes(name));
+  return [
+    ...unknown.map((name) => `families: expected names of arms, got ${name}`),
+    ...twice.map((name) => `families: expected each arm in one family, got ${name} in two`),
+    ...without.map((name) => `families: expected every arm in a family, got none for ${name}`),
+  ];
+}
+
+/** A count for each family, where a stage's `keep` names families. */
+function keepIssues(
+  at: string,
+  keep: SweepFile["stages"][number]["keep"],
+  families: readonly string[],
+): string[] {
+  if (typeof keep !== "object") return [];
+  const named = Object.keys(keep);
+  return [
+    ...named
+      .filter((name) => !families.includes(name))
+      .map((name) => `${at}.keep: expected families (${families.join(", ") || "none"}), got ${name}`),
+    ...families
+      .filter((name) => !named.includes(name))
+      .map((name) => `${at}.keep: expected a count for each family, got none for ${name}`),
+    ...(Object.values(keep).some((count) => count > 0) || named.length === 0
+      ? []
+      : [`${at}.keep: expected an arm to go on, got 0 for each family`]),
+  ];
+}
+
 /** What the schema cannot see: how stages fit each other, seeds and folds. */
-function stageIssues({ stages, seeds, folds }: SweepFile): string[] {
+function stageIssues({ stages, seeds, folds, families }: SweepFile): string[] {
   const foldCount = folds === null ? 0 : Array.isArray(folds) ? folds.length : folds.count;
   const names = stages.map(({ name }) => name);
   return stages.flatMap((stage, i) => {
@@ -171,6 +215,7 @@ function stageIssues({ stages, seeds, folds }: SweepFile): string[] {
       issues.push(`${at}.name: expected each name once, got ${stage.name}`);
     if (isLast && stage.keep !== undefined) issues.push(`${at}.keep: expected none in the last stage`);
     if (!isLast && stage.keep === undefined) issues.push(`${at}.keep: is required before another stage`);
+    issues.push(...keepIssues(at, stage.keep, Object.keys(families)));
     for (const seed of stage.seeds ?? []) {
       if (!seeds.includes(seed))
         issues.push(`${at}.seeds: expected some of ${seeds.join(", ")}, got ${seed}`);
