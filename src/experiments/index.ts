@@ -5,4 +5,5 @@ export * from "./curves/index.js";
 export * from "./designs/index.js";
 export * from "./speed/index.js";
 export * from "./statistics/index.js";
+export * from "./study/index.js";
 export * from "./sweep/index.js";

@@ -321,6 +321,12 @@ describe("the estimate", () => {
   it("knows programs that cost the same by what they compute", () => {
     const config = resolveTrainConfig({ data: "d", model: "joint-yolov5n" }, "test");
     expect(shapeOf({ ...config, lr0: 0.5, alpha: 2, seed: 9 })).toBe(shapeOf(config));
+    const branch = (own: object) => ({
+      ...config,
+      optim: { ...config.optim, classification: { ...config.optim.classification, ...own } },
+    });
+    expect(shapeOf(branch({ lr0: 0.5, warmupEpochs: 1 }))).toBe(shapeOf(config));
+    expect(shapeOf(branch({ optimizer: "adamw" }))).not.toBe(shapeOf(config));
     for (const other of [
       { batch: 8 },
       { balancer: "gradnorm" as const },

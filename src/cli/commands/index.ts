@@ -14,6 +14,7 @@ import { repairCommand } from "./repair.js";
 import { replayCommand } from "./replay.js";
 import { simulateCommand } from "./simulate.js";
 import { splitCommand } from "./split.js";
+import { studyCommand } from "./study.js";
 import { sweepCommand } from "./sweep.js";
 import { trainCommand } from "./train.js";
 import { valCommand } from "./val.js";
@@ -28,6 +29,7 @@ export const commands: readonly (() => Command)[] = [
   augmentCommand,
   trainCommand,
   sweepCommand,
+  studyCommand,
   capsuleCommand,
   replayCommand,
   curvesCommand,

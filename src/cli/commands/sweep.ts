@@ -1,15 +1,8 @@
-import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import {
-  LocalProcesses,
-  prepareSweep,
-  requireHours,
-  runSweep,
-  type SweepStatus,
-} from "../../experiments/index.js";
+import { prepareSweep, requireHours, runSweep, type SweepStatus } from "../../experiments/index.js";
 import { exitCodes } from "../format-error.js";
 import { jsonOption } from "../options.js";
-import { LiveTable } from "../live-table.js";
+import { localTrainings, withInterrupt } from "../sweeping.js";
 import { formatEstimate, formatEnd } from "../sweep-text.js";
 
 interface SweepCommandOptions {
@@ -44,7 +37,7 @@ export function sweepCommand(): Command {
         const status = await withInterrupt((signal, table) =>
           runSweep({
             ...prepared,
-            executor: new LocalProcesses([process.execPath, program]),
+            executor: localTrainings(),
             retryFailed: options.retryFailed === true,
             signal,
             onStatus: (now) => table.show(now),
@@ -58,28 +51,6 @@ export function sweepCommand(): Command {
         prepared.release();
       }
     });
-}
-
-const program = fileURLToPath(new URL("../main.js", import.meta.url));
-
-/** Runs `work` with a live table; the first Ctrl-C lets the runs save, the second ends at once. */
-async function withInterrupt<T>(work: (signal: AbortSignal, table: LiveTable) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const table = new LiveTable();
-  const interrupt = () => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted);
-    controller.abort();
-    table.say("interrupted: every run saves a checkpoint after its step (again to leave them to it)");
-  };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
-  try {
-    return await work(controller.signal, table);
-  } finally {
-    table.stop();
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
-  }
 }
 
 function estimateJson({ directory, plan, estimate }: Awaited<ReturnType<typeof prepareSweep>>) {

@@ -32,8 +32,21 @@ const shapeless: ReadonlySet<keyof TrainConfig> = new Set<keyof TrainConfig>([
 
 /** A name for the program that a configuration trains with: configurations of equal shape cost the same. */
 export function shapeOf(config: TrainConfig): string {
-  const kept = Object.entries(config).filter(([key]) => !shapeless.has(key as keyof TrainConfig));
+  const optim = {
+    detection: withoutRates(config.optim.detection),
+    classification: withoutRates(config.optim.classification),
+  };
+  const kept = Object.entries({ ...config, optim }).filter(([key]) => !isShapeless(key));
   return createHash("sha256").update(JSON.stringify(kept)).digest("hex").slice(0, 16);
+}
+
+function isShapeless(key: string): boolean {
+  return shapeless.has(key as keyof TrainConfig);
+}
+
+/** What of a branch's own settings changes its program. */
+function withoutRates(branch: TrainConfig["optim"]["detection"]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(branch).filter(([key]) => !isShapeless(key)));
 }
 
 /**

@@ -18,8 +18,8 @@ export interface MeasureOptions {
 
 /**
  * What each run of a plan costs, by id; null where its data or program cannot be used, which the run itself will
- * tell when it is trained. Each program shape is measured by itself, then with as many of its like as the budget
- * lets run side by side.
+ * tell when it is trained. Each program shape is measured with as many of its like as the budget lets run side by
+ * side; under a limit of memory by itself before that, to know how many.
  * @throws EchoDuetError `config` where one run takes more than the budget, with the figures
  */
 export async function measurePlan(
@@ -69,10 +69,11 @@ async function measureShape(
   if (recalled?.type === "measured" && recalled.most === byCores) return recalled.cost;
   announce();
   try {
-    const alone = await measureCost(config, 1);
-    const byMemory = budget.memory === null ? byCores : Math.floor(budget.memory / alone.peakBytes);
+    const alone = budget.memory === null ? null : await measureCost(config, 1);
+    const byMemory =
+      alone === null || budget.memory === null ? byCores : Math.floor(budget.memory / alone.peakBytes);
     const processes = Math.max(1, Math.min(byCores, byMemory));
-    const cost = processes === 1 ? alone : await measureCost(config, processes);
+    const cost = alone !== null && processes === 1 ? alone : await measureCost(config, processes);
     record({ type: "measured", shape, most: byCores, processes, cost });
     return cost;
   } catch (error) {
