@@ -5,10 +5,13 @@ import { finalists, studyArms } from "./arms.js";
 import { type StudyBase, studyFile } from "./study-file.js";
 import { type Protocol, protocols } from "./protocols.js";
 
-/** Input side at which a step is measured (pixels). */
-const probeSize = 192;
+/** Input side (pixels) and images of the step that is measured. */
+const probe = { size: 192, batch: 16 };
 /** How much longer the mean arm takes than a shared backbone with fixed weights: gradients of each task, two backbones. */
 const meanArm = 1.3;
+
+/** Exponent of the batch size in a step's time: below 1, since updating the weights takes as long for few images. */
+const smallBatch = 0.8;
 
 /** A protocol with a rough figure of what it takes. */
 export interface PricedProtocol {
@@ -26,24 +29,24 @@ export async function priceProtocols(
   base: StudyBase,
   { frames, cores }: { readonly frames: number; readonly cores: number },
 ): Promise<PricedProtocol[]> {
-  const probe = studyFile(base, { ...protocols[0], size: probeSize });
-  const config = resolveTrainConfig(nestPaths({ ...probe.base, allowLeakage: true }), "study");
+  const file = studyFile(base, { ...protocols[0], ...probe });
+  const config = resolveTrainConfig(nestPaths({ ...file.base, allowLeakage: true }), "study");
   const cost = await measureCost(config, cores);
   return protocols.map((protocol) => ({
     protocol,
-    hours: hoursOf(protocol, cost, { frames, cores, batch: config.batch }),
+    hours: hoursOf(protocol, cost, { frames, cores }),
   }));
 }
 
 /** Hours of all runs of a study, as many at a time as there are cores. */
 export function hoursOf(
-  { size, epochs, seeds, folds, arms }: Protocol,
+  { size, epochs, batch, seeds, folds, arms }: Protocol,
   cost: Cost,
-  { frames, cores, batch }: { readonly frames: number; readonly cores: number; readonly batch: number },
+  { frames, cores }: { readonly frames: number; readonly cores: number },
 ): number {
-  const pixels = (size / probeSize) ** 2;
+  const pixels = (size / probe.size) ** 2;
   const steps = Math.ceil((frames * (folds - 2)) / folds / batch) * epochs;
-  const training = steps * cost.stepSeconds * pixels * meanArm;
+  const training = steps * cost.stepSeconds * pixels * (batch / probe.batch) ** smallBatch * meanArm;
   const validation = cost.validationSeconds + (frames / folds) * cost.imageSeconds * pixels;
   const chosen = Object.values(finalists).reduce((sum, count) => sum + count, 0);
   const runs = studyArms("n", arms).length + chosen * (seeds * folds - 1);

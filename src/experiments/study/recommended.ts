@@ -8,6 +8,7 @@ import type { PlannedRun, SweepPlan } from "../sweep/plan.js";
 const earnest = {
   size: 320,
   epochs: 60,
+  batch: 16,
   validation: { every: 2 },
   ema: { decay: 0.998, tau: 200 },
   augment: { scale: 0.3, translate: 0.1, gain: 0.2, mosaic: 0.3 },
@@ -16,6 +17,7 @@ const earnest = {
 /** The training configuration of a study's arm, trained in earnest: options as `train --config` takes them. */
 export function earnestConfig({ asked }: SweepPlan, { settings }: PlannedRun): Record<string, unknown> {
   const base = { ...flattenPaths(asked.base), ...settings };
-  for (const key of Object.keys(base)) if (/^(size|ema|validation|threads)\b/.test(key)) delete base[key];
+  for (const key of Object.keys(base))
+    if (/^(size|batch|ema|validation|threads)\b/.test(key)) delete base[key];
   return { ...nestPaths(base), ...earnest };
 }

@@ -20,7 +20,6 @@ export interface StudyBase {
  * warm-up, and averaged weights that a short training can follow.
  */
 const recipe = {
-  batch: 16,
   threads: 1,
   nominalBatch: 0,
   optimizer: "adamw",
@@ -38,7 +37,7 @@ const recipe = {
  * choice of an epoch.
  */
 export function studyFile({ data, weights, scale, cores, hours }: StudyBase, protocol: Protocol): SweepFile {
-  const { size, epochs, seeds, folds } = protocol;
+  const { size, epochs, batch, seeds, folds } = protocol;
   const arms = studyArms(scale, protocol.arms);
   const families = Object.keys(finalists).map((family) => [
     family,
@@ -52,6 +51,7 @@ export function studyFile({ data, weights, scale, cores, hours }: StudyBase, pro
       ...(weights === null ? {} : { weights }),
       size,
       epochs,
+      batch,
       ...recipe,
       validation: { every: epochs },
     },
