@@ -12,6 +12,7 @@ import { interferenceCommand } from "./interference.js";
 import { predictCommand } from "./predict.js";
 import { repairCommand } from "./repair.js";
 import { replayCommand } from "./replay.js";
+import { reportCommand } from "./report.js";
 import { simulateCommand } from "./simulate.js";
 import { splitCommand } from "./split.js";
 import { sweepCommand } from "./sweep.js";
@@ -33,6 +34,7 @@ export const commands: readonly (() => Command)[] = [
   curvesCommand,
   valCommand,
   compareCommand,
+  reportCommand,
   interferenceCommand,
   predictCommand,
   exportCommand,
