@@ -64,9 +64,13 @@ export function sourceLine(groups: readonly SourceGroup[], { say }: Texts): stri
 }
 
 function groupLink(group: SourceGroup): string {
+  // Of many checkpoints the provenance table has the hashes.
   const full =
     group.kind === "data"
       ? group.from.dataFingerprint
-      : group.from.map(({ run, checkpointSha256 }) => `${run} ${checkpointSha256}`).join(", ");
+      : group.from
+          .slice(0, 3)
+          .map(({ run, checkpointSha256 }) => `${run} ${checkpointSha256}`)
+          .join(", ");
   return `<a href="#source-${group.id}" title="${escape(full)}">${group.id}</a> <span class="name">${escape(describeGroup(group))}</span>`;
 }

@@ -303,6 +303,7 @@ export const en = {
   "gallery.truth": "truth: {boxes}",
   "gallery.predicted": "predicted: {boxes}",
   "gallery.noBox": "no box",
+  "gallery.moreBoxes": " and {count} more, not drawn",
   "gallery.hit": "{name} {value}",
   "gallery.miss": "{name} {value} ✗",
   "gallery.view": "view predicted {view} {probability}",

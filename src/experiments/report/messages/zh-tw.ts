@@ -296,6 +296,7 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   "gallery.truth": "真實標註：{boxes}",
   "gallery.predicted": "預測：{boxes}",
   "gallery.noBox": "無框",
+  "gallery.moreBoxes": "，另有 {count} 個未繪出",
   "gallery.hit": "{name} {value}",
   "gallery.miss": "{name} {value} ✗",
   "gallery.view": "預測切面 {view} {probability}",

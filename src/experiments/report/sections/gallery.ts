@@ -10,6 +10,8 @@ import { bestConfidence, detailLine } from "./detection.js";
 /** Pictures of each kind: the page has to be mailed and printed. */
 const mostPictures = 6;
 const pictureWidth = 360;
+/** Predicted boxes of one picture, the most confident first: a model that has learnt little finds hundreds. */
+const mostBoxes = 12;
 
 /** Frames with labels and predictions: the best, the worst, the most confident errors. */
 export async function gallerySection(context: SectionContext): Promise<Section> {
@@ -40,18 +42,22 @@ async function picture(
   const { frame, from } = ranked;
   const { say } = context.texts;
   const { jpeg, width, height } = await jpegOf(frame.imagePath);
-  const boxes = boxesOf(context, ranked, confidence);
+  const all = boxesOf(context, ranked, confidence);
+  const found = all.filter(({ isTruth }) => !isTruth);
+  const boxes = [...all.filter(({ isTruth }) => isTruth), ...found.slice(0, mostBoxes)];
   const labels = (isTruth: boolean): Line => {
     const own = boxes.filter((box) => box.isTruth === isTruth).map(({ label }) => label);
     return own.length === 0 ? say("gallery.noBox") : joined(own, context.texts.comma);
   };
+  const left = found.length - mostBoxes;
+  const more = left > 0 ? say("gallery.moreBoxes", { count: measured(left, "integer", [from]) }) : [];
   const detects = context.facts.predicted.names.length > 0;
   return {
     ...{ width, height, jpeg, boxes },
     caption: [
       name(frame.name),
       ...(detects
-        ? [say("gallery.truth", { boxes: labels(true) }), say("gallery.predicted", { boxes: labels(false) })]
+        ? [say("gallery.truth", { boxes: labels(true) }), say("gallery.predicted", { boxes: [...labels(false), ...more] })]
         : []),
       ...viewLine(context, ranked),
     ],
