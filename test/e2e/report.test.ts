@@ -50,7 +50,16 @@ describe("report of a run", () => {
     expect(page).toContain('<html lang="en">');
     expect(page).toContain("Training report: ");
     expect(page).not.toContain("joint <b>");
-    const sections = ["results-val", "cost", "detection", "views", "patients", "galleries", "training", "data"];
+    const sections = [
+      "results-val",
+      "cost",
+      "detection",
+      "views",
+      "patients",
+      "galleries",
+      "training",
+      "data",
+    ];
     for (const id of [...sections, "provenance"]) expect(page, id).toContain(`<section id="${id}"`);
     for (const id of ["losses", "weights", "conflict-map", "precision-recall", "reliability-views"]) {
       expect(page, id).toContain(`id="figure-${id}"`);

@@ -19,29 +19,48 @@ const mostPoints = 300;
 /** Precision over recall, a line a class. */
 export function precisionRecallFigure(curves: readonly ClassCurve[], { say }: Texts): Figure {
   const text = (key: "axis.recall" | "axis.precision") => plainText(say(key));
-  const option = unitOption(text("axis.recall"), text("axis.precision"), curves);
-  return figureOf("precision-recall", plainText(say("detection.pr")), curves, option);
+  // Below the first true positive's recall its precision holds.
+  const whole = curves.map(({ name, points }) => {
+    const [first] = points;
+    return { name, points: first ? [[0, first[1]] as const, ...points] : [] };
+  });
+  const option = unitOption(text("axis.recall"), text("axis.precision"), whole);
+  return {
+    ...{ name: "precision-recall", title: plainText(say("detection.pr")), caption: "" },
+    legend: legendOf(curves),
+    ...{ columns: 1, charts: [{ title: "", option, height: 320, kind: "lines" }] },
+  };
 }
 
-/** F1, precision or recall over confidence, a line a class, with a rule at the best mean F1. */
+/** Metrics over confidence, a chart a metric and a line a class, with a rule at the confidence of the best mean F1. */
 export function confidenceFigure(
-  kind: "f1" | "precision" | "recall",
-  { lines, best }: { readonly lines: readonly ClassCurve[]; readonly best: number },
+  charts: readonly {
+    readonly metric: "f1" | "precision" | "recall";
+    readonly lines: readonly ClassCurve[];
+  }[],
+  best: number,
   { say }: Texts,
 ): Figure {
-  const y = plainText(say(`metric.${kind}`));
-  const option = unitOption(plainText(say("axis.confidence")), y, lines);
-  const [first] = option.series as { markLine?: unknown }[];
-  if (first) {
-    first.markLine = {
-      silent: true,
-      symbol: "none",
-      label: { show: false },
-      lineStyle: { color: "#555", type: "dashed", width: 1 },
-      data: [{ xAxis: best }],
-    };
-  }
-  return figureOf(`${kind}-confidence`, plainText(say(`detection.${kind}Curve`)), lines, option);
+  const drawn = charts.map(({ metric, lines }): Chart => {
+    const title = plainText(say(`metric.${metric}`));
+    const option = unitOption(plainText(say("axis.confidence")), title, lines);
+    return { title, option: withRule(option, best), height: 260, kind: "lines" };
+  });
+  return {
+    ...{ name: "confidence", title: plainText(say("detection.confidence")), caption: "" },
+    legend: legendOf(charts[0]?.lines ?? []),
+    ...{ columns: 3, charts: drawn },
+  };
+}
+
+function withRule(option: EChartsOption, x: number): EChartsOption {
+  const [first, ...rest] = option.series as object[];
+  if (first === undefined) return option;
+  const markLine = {
+    ...{ silent: true, symbol: "none", label: { show: false }, data: [{ xAxis: x }] },
+    lineStyle: { color: "#555", type: "dashed", width: 1 },
+  };
+  return { ...option, series: [{ ...first, markLine }, ...rest] as EChartsOption["series"] };
 }
 
 /** Share right over confidence, a bar a bin, with the line on which confidence is right. */
@@ -71,14 +90,6 @@ export function reliabilityFigure(
     },
     series: [
       {
-        type: "bar",
-        barWidth: `${Math.floor(90 / bins.length)}%`,
-        itemStyle: { color: "#9ec7e3", borderColor: "#0072b2", borderWidth: 1 },
-        data: bins.flatMap(({ low, high, accuracy }) =>
-          accuracy === null ? [] : [[(low + high) / 2, round(accuracy)]],
-        ),
-      },
-      {
         type: "line",
         symbol: "none",
         lineStyle: { color: "#333", type: "dashed", width: 1.5 },
@@ -90,7 +101,22 @@ export function reliabilityFigure(
       {
         type: "scatter",
         symbolSize: 8,
-        itemStyle: { color: "#b2182b" },
+        itemStyle: { color: "#b2182b", opacity: 1 },
+        // Bars of a value axis would widen it: areas lie just where their bins do.
+        markArea: {
+          silent: true,
+          itemStyle: { color: "#9ec7e3", borderColor: "#0072b2", borderWidth: 1 },
+          data: bins.flatMap(({ low, high, accuracy }) =>
+            accuracy === null
+              ? []
+              : [
+                  [
+                    { xAxis: low, yAxis: 0 },
+                    { xAxis: high, yAxis: round(accuracy) },
+                  ],
+                ],
+          ) as never,
+        },
         data: bins.flatMap(({ confidence, accuracy }) =>
           confidence === null || accuracy === null ? [] : [[round(confidence), round(accuracy)]],
         ),
@@ -98,7 +124,7 @@ export function reliabilityFigure(
     ],
   };
   const charts: Chart[] = [{ title: "", option, height: 320, kind: "lines" }];
-  return { name: `reliability-${of}`, title, caption: "", legend: [], columns: 1, charts };
+  return { name: `reliability-${of}`, title, caption: "", legend: [], columns: 2, charts };
 }
 
 /** A design on the Pareto plot. */
@@ -157,10 +183,8 @@ function linesOf(curves: readonly ClassCurve[]): Line[] {
   });
 }
 
-function figureOf(name: string, title: string, curves: readonly ClassCurve[], option: EChartsOption): Figure {
-  const legend = curves.map((curve, i) => ({ name: curve.name, ...styleOf(i) }));
-  const charts: Chart[] = [{ title: "", option, height: 320, kind: "lines" }];
-  return { name, title, caption: "", legend, columns: 1, charts };
+function legendOf(curves: readonly ClassCurve[]): Figure["legend"] {
+  return curves.map((curve, i) => ({ name: curve.name, ...styleOf(i) }));
 }
 
 /** Four digits are as fine as any picture of it. */

@@ -4,7 +4,7 @@ import { describeGroup, type SourceIndex } from "../source-index.js";
 import { showNumber, showValue } from "../values.js";
 
 /** Text as HTML; nothing of a name is taken for markup. */
-export const escape = escapeXml;
+export const escapeHtml = escapeXml;
 
 /** A line as HTML: every number carries its source. */
 export function lineHtml(line: Line, sources: SourceIndex): string {
@@ -14,23 +14,23 @@ export function lineHtml(line: Line, sources: SourceIndex): string {
 function inlineHtml(part: Inline, sources: SourceIndex): string {
   switch (part.kind) {
     case "said":
-      return escape(part.text);
+      return escapeHtml(part.text);
     case "name":
-      return `<span class="name">${breakable(escape(part.text))}</span>`;
+      return `<span class="name">${breakable(escapeHtml(part.text))}</span>`;
     case "setting":
-      return `<code>${breakable(escape(part.text))}</code>`;
+      return `<code>${breakable(escapeHtml(part.text))}</code>`;
     case "measured":
     case "counted": {
       const group = sources.of(part);
       const own =
         group.kind === "checkpoints" && group.from.length === 1
-          ? ` data-run="${escape(group.from[0].run)}" data-checkpoint="${group.from[0].checkpointSha256}"`
+          ? ` data-run="${escapeHtml(group.from[0].run)}" data-checkpoint="${group.from[0].checkpointSha256}"`
           : "";
-      const title = escape(`${group.id}: ${describeGroup(group)}`);
-      const shown = escape(showNumber(part.value, part.format));
+      const title = escapeHtml(`${group.id}: ${describeGroup(group)}`);
+      const shown = escapeHtml(showNumber(part.value, part.format));
       const interval =
         part.kind === "measured" && part.interval !== null
-          ? ` <span class="interval">${escape(showValue(part).slice(showNumber(part.value, part.format).length + 1))}</span>`
+          ? ` <span class="interval">${escapeHtml(showValue(part).slice(showNumber(part.value, part.format).length + 1))}</span>`
           : "";
       return `<data value="${part.value}" data-source="${group.id}"${own} title="${title}">${shown}${interval}</data>`;
     }

@@ -2,7 +2,7 @@ import type { Gallery, Picture, PictureBox } from "../document.js";
 import type { Texts } from "../messages/index.js";
 import type { SourceIndex } from "../source-index.js";
 import { plainText } from "../values.js";
-import { escape, lineHtml } from "./cells.js";
+import { escapeHtml, lineHtml } from "./cells.js";
 import { sourceLine } from "./table.js";
 
 /** Pictures with truth in green, solid, and predictions in red, dashed; all of it in words as well. */
@@ -13,7 +13,7 @@ export function galleryHtml({ title, pictures }: Gallery, sources: SourceIndex, 
 
 function pictureHtml(picture: Picture, sources: SourceIndex, texts: Texts): string {
   const { width, height, jpeg, boxes, caption } = picture;
-  const words = escape(caption.map(plainText).join("; "));
+  const words = escapeHtml(caption.map(plainText).join("; "));
   const [head, ...rest] = caption.map((line) => lineHtml(line, sources));
   const source = sourceLine([sources.ofCheckpoints(picture.from)], texts);
   // Truth below, so that no prediction is hidden by it.
@@ -36,7 +36,7 @@ function boxSvg({ isTruth, box, label }: PictureBox, { width, height }: Picture)
     `<rect x="${x1}" y="${y1}" width="${round(x2 - x1)}" height="${round(y2 - y1)}" fill="none" stroke="#000" stroke-opacity=".6" stroke-width="${round(2 * line)}"/>` +
     `<rect x="${x1}" y="${y1}" width="${round(x2 - x1)}" height="${round(y2 - y1)}" fill="none" stroke="${colour}" stroke-width="${round(line)}"${dash}/>` +
     `<rect x="${round(left)}" y="${round(top)}" width="${round(plate)}" height="${round(1.3 * font)}" fill="${isTruth ? "#0b5d1e" : "#8f0f0f"}"/>` +
-    `<text x="${round(left + 0.2 * font)}" y="${round(top + font)}" font-size="${round(font)}" fill="#fff">${escape(text)}</text>`
+    `<text x="${round(left + 0.2 * font)}" y="${round(top + font)}" font-size="${round(font)}" fill="#fff">${escapeHtml(text)}</text>`
   );
 }
 

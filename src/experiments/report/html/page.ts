@@ -2,7 +2,7 @@ import type { Block, Line, ReportDocument, Section } from "../document.js";
 import type { Texts } from "../messages/index.js";
 import { SourceIndex } from "../source-index.js";
 import { name, plainText } from "../values.js";
-import { escape, lineHtml } from "./cells.js";
+import { escapeHtml, lineHtml } from "./cells.js";
 import { chartHtml } from "./chart.js";
 import { galleryHtml } from "./gallery.js";
 import { pageScript } from "./script.js";
@@ -14,8 +14,8 @@ import { tableHtml } from "./table.js";
 export function reportPage(document: ReportDocument, texts: Texts): string {
   const { say } = texts;
   const sources = new SourceIndex();
-  const said = (line: Line) => escape(plainText(line));
-  const title = escape(plainText(document.title));
+  const said = (line: Line) => escapeHtml(plainText(line));
+  const title = escapeHtml(plainText(document.title));
   const sections = document.sections.map((section) => sectionHtml(section, sources, texts));
   const contents = [
     ...document.sections.map((section) => link(section.id, section.title)),
@@ -31,11 +31,11 @@ export function reportPage(document: ReportDocument, texts: Texts): string {
 <style>${pageStyle}</style>
 </head>
 <body data-sort="${said(say("report.sort"))}" data-filter="${said(say("report.filter"))}" data-enlarge="${said(say("report.enlarge"))}" data-close="${said(say("report.close"))}">
-<a class="skip" href="#content">${escape(plainText(say("report.skip")))}</a>
+<a class="skip" href="#content">${escapeHtml(plainText(say("report.skip")))}</a>
 <main>
 <h1>${lineHtml(document.title, sources)}</h1>
 ${document.lead.map((line) => `<p>${lineHtml(line, sources)}</p>`).join("\n")}
-<nav aria-label="${escape(plainText(say("report.contents")))}"><ol>${contents.map((each) => `<li>${each}</li>`).join("")}</ol></nav>
+<nav aria-label="${escapeHtml(plainText(say("report.contents")))}"><ol>${contents.map((each) => `<li>${each}</li>`).join("")}</ol></nav>
 <div id="content" tabindex="-1">
 ${sections.join("\n")}
 ${provenanceHtml(sources, texts)}
@@ -49,7 +49,7 @@ ${provenanceHtml(sources, texts)}
 }
 
 function link(id: string, title: Line): string {
-  return `<a href="#${id}">${escape(plainText(title))}</a>`;
+  return `<a href="#${id}">${escapeHtml(plainText(title))}</a>`;
 }
 
 function sectionHtml({ id, title, blocks }: Section, sources: SourceIndex, texts: Texts): string {

@@ -2,11 +2,11 @@ import type { Line } from "../document.js";
 import type { Texts } from "../messages/index.js";
 import type { SourceGroup, SourceIndex } from "../source-index.js";
 import { plainText } from "../values.js";
-import { escape } from "./cells.js";
+import { escapeHtml } from "./cells.js";
 
 /** The section that the sources of all numbers lead to, hashes whole. */
 export function provenanceHtml(sources: SourceIndex, { say }: Texts): string {
-  const text = (line: Line) => escape(plainText(line));
+  const text = (line: Line) => escapeHtml(plainText(line));
   const { groups } = sources;
   const table = (id: string, caption: string, heads: readonly string[], rows: readonly string[]) =>
     rows.length === 0
@@ -47,7 +47,7 @@ function checkpointRows(group: SourceGroup): string[] {
   if (group.kind !== "checkpoints") return [];
   return group.from.map(
     ({ run, checkpointSha256, dataFingerprint, split }, i) =>
-      `<tr><th scope="row"${i === 0 ? ` id="source-${group.id}"` : ""}>${group.id}</th><td class="name">${escape(run)}</td><td class="hash"><code>${checkpointSha256}</code></td><td class="hash"><code>${dataFingerprint}</code></td><td>${escape(split)}</td></tr>`,
+      `<tr><th scope="row"${i === 0 ? ` id="source-${group.id}"` : ""}>${group.id}</th><td class="name">${escapeHtml(run)}</td><td class="hash"><code>${checkpointSha256}</code></td><td class="hash"><code>${dataFingerprint}</code></td><td>${escapeHtml(split)}</td></tr>`,
   );
 }
 
@@ -55,6 +55,6 @@ function dataRows(group: SourceGroup): string[] {
   if (group.kind !== "data") return [];
   const { data, dataFingerprint, split } = group.from;
   return [
-    `<tr><th scope="row" id="source-${group.id}">${group.id}</th><td class="name">${escape(data)}</td><td class="hash"><code>${dataFingerprint}</code></td><td>${escape(split)}</td></tr>`,
+    `<tr><th scope="row" id="source-${group.id}">${group.id}</th><td class="name">${escapeHtml(data)}</td><td class="hash"><code>${dataFingerprint}</code></td><td>${escapeHtml(split)}</td></tr>`,
   ];
 }

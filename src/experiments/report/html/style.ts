@@ -26,7 +26,7 @@ caption .source { display: block; }
 .name { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; margin: 10px 0 16px; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13.5px; }
+table { border-collapse: collapse; font-size: 13.5px; min-width: min(460px, 100%); }
 caption { text-align: left; font-weight: 600; padding: 2px 0 6px; max-width: 92ch; }
 th, td { padding: 5px 12px 5px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th .name, td .name { overflow-wrap: normal; }
@@ -42,7 +42,7 @@ td .interval { display: block; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; font-size: 12.5px; overflow-wrap: anywhere; }
 .hash { overflow-wrap: anywhere; min-width: 24ch; }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 2px 0; cursor: pointer; text-align: inherit; }
-th button::after { content: " ↕"; color: var(--soft); }
+th button::after { content: "\\00a0↕"; color: var(--soft); font-size: 11px; }
 th[aria-sort="ascending"] button::after { content: " ↑"; }
 th[aria-sort="descending"] button::after { content: " ↓"; }
 .filter { display: block; margin: 10px 0 0; font-size: 13.5px; }

@@ -2,7 +2,7 @@ import type { Row, Table } from "../document.js";
 import type { Texts } from "../messages/index.js";
 import { describeGroup, type SourceGroup, type SourceIndex } from "../source-index.js";
 import { plainText } from "../values.js";
-import { escape, lineHtml, numberIn } from "./cells.js";
+import { escapeHtml, lineHtml, numberIn } from "./cells.js";
 
 /**
  * A table in a region of its own that scrolls, with its sources: in a last column where rows differ in them, else
@@ -28,7 +28,7 @@ ${body}
 </tbody></table></div>`;
   if (!table.isFolded) return region;
   const summary = plainText(say("report.open", { title: table.caption }));
-  return `<details><summary>${escape(summary)}</summary>${region}</details>`;
+  return `<details><summary>${escapeHtml(summary)}</summary>${region}</details>`;
 }
 
 function rowHtml(
@@ -60,7 +60,7 @@ export function sourceLine(groups: readonly SourceGroup[], { say }: Texts): stri
   const [before, after] = plainText(
     say("report.sourceOf", { source: [{ kind: "name", text: "\u0000" }] }),
   ).split("\u0000");
-  return `${escape(before)}${groups.map(groupLink).join("; ")}${escape(after)}`;
+  return `${escapeHtml(before)}${groups.map(groupLink).join("; ")}${escapeHtml(after)}`;
 }
 
 function groupLink(group: SourceGroup): string {
@@ -72,5 +72,5 @@ function groupLink(group: SourceGroup): string {
           .slice(0, 3)
           .map(({ run, checkpointSha256 }) => `${run} ${checkpointSha256}`)
           .join(", ");
-  return `<a href="#source-${group.id}" title="${escape(full)}">${group.id}</a> <span class="name">${escape(describeGroup(group))}</span>`;
+  return `<a href="#source-${group.id}" title="${escapeHtml(full)}">${group.id}</a> <span class="name">${escapeHtml(describeGroup(group))}</span>`;
 }

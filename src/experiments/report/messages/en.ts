@@ -259,6 +259,7 @@ export const en = {
   "chart.data": "Data: {title}",
 
   "detail.run": "Of run {run}, on its validation split.",
+  "detail.sweepOne": "Of {design}, seed {seed}: its first complete one, not chosen by its score.",
   "detail.sweep":
     "Of {design}, seed {seed} (its first complete one, not chosen by its score), {folds} folds pooled.",
   "detection.title": "Detection in detail",
@@ -268,12 +269,10 @@ export const en = {
   "detection.prDescription":
     "Precision over recall of each class; a curve further up and to the right is better.",
   "detection.prPoints": "Best precision at a recall of at least",
-  "detection.f1Curve": "F1 over confidence",
-  "detection.precisionCurve": "Precision over confidence",
-  "detection.recallCurve": "Recall over confidence",
-  "detection.curvePoints": "{title}: points",
+  "detection.confidence": "F1, precision and recall over confidence",
+  "detection.curvePoints": "Points of {metric}",
   "detection.curveDescription":
-    "{title} of each class; dashed: the confidence of the best mean F1, {confidence}.",
+    "F1, precision and recall of each class over confidence; dashed: the confidence of the best mean F1, {confidence}.",
   "detection.confusion":
     "Confusion of the boxes: rows true, columns predicted, confidence at least {confidence}, pairs of IoU .5 and more whatever their class",
   "detection.reliability": "Calibration of the boxes",

@@ -257,17 +257,17 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   "chart.data": "數據：{title}",
 
   "detail.run": "訓練 {run} 在其驗證集上的結果。",
+  "detail.sweepOne": "{design}，隨機種子 {seed}：第一個完整的種子，並非依分數挑選。",
   "detail.sweep": "{design}，隨機種子 {seed}（第一個完整的種子，並非依分數挑選），合併 {folds} 折。",
   "detection.title": "偵測細節",
   "detection.lead": "信心值達 {confidence} 的預測框才計入（此值使這批影格的平均 F1 最佳），IoU 門檻 .5。",
   "detection.pr": "精確率—召回率曲線，IoU .5",
   "detection.prDescription": "各類別的精確率對召回率；曲線越靠右上越好。",
   "detection.prPoints": "召回率達下列數值時的最佳精確率",
-  "detection.f1Curve": "F1—信心值曲線",
-  "detection.precisionCurve": "精確率—信心值曲線",
-  "detection.recallCurve": "召回率—信心值曲線",
-  "detection.curvePoints": "{title}：數據點",
-  "detection.curveDescription": "各類別的{title}；虛線為平均 F1 最佳的信心值 {confidence}。",
+  "detection.confidence": "F1、精確率、召回率與信心值",
+  "detection.curvePoints": "{metric}的數據點",
+  "detection.curveDescription":
+    "各類別的 F1、精確率與召回率隨信心值的變化；虛線為平均 F1 最佳的信心值 {confidence}。",
   "detection.confusion":
     "預測框的混淆矩陣：列為真實類別，欄為預測類別；信心值至少 {confidence}，IoU 達 .5 即配對，不論類別",
   "detection.reliability": "預測框的校準",

@@ -1,28 +1,13 @@
-import { DetectionMetrics } from "../../../detection/index.js";
+import type { DetectionMetrics } from "../../../detection/index.js";
 import { reliabilityBins } from "../../../classification/index.js";
 import { confidenceFigure, precisionRecallFigure, reliabilityFigure } from "../charts.js";
 import type { SectionContext } from "../context.js";
 import { detectionConfusion, envelopeAt, precisionRecall } from "../detection-detail.js";
-import type { Block, Line, Row, Section, Table } from "../document.js";
+import type { Block, Row, Section, Table } from "../document.js";
 import { measured, name } from "../values.js";
-import { binTable } from "./views.js";
+import { bestConfidence, binTable, detailLine, detectionMetricsOf } from "./details.js";
 
 const shares = Array.from({ length: 11 }, (_, i) => i / 10);
-
-/** The metrics of the detailed runs' frames; null without detection. */
-export function detectionMetricsOf({ facts }: SectionContext): DetectionMetrics | null {
-  const { names, frames } = facts.predicted;
-  if (names.length === 0) return null;
-  const metrics = new DetectionMetrics(names.length);
-  for (const { prediction } of frames) if (prediction.detection) metrics.addMatched(prediction.detection);
-  return metrics;
-}
-
-/** The confidence at which the frames' F1 is best; null without detection or labels. */
-export function bestConfidence(context: SectionContext): number | null {
-  const curves = detectionMetricsOf(context)?.curves();
-  return curves && curves.perClass.length > 0 ? curves.confidenceGrid[curves.bestIndex] : null;
-}
 
 /** Precision, recall and F1 over confidence, confusion and calibration of the boxes. */
 export function detectionSection(context: SectionContext): Section | null {
@@ -45,18 +30,6 @@ export function detectionSection(context: SectionContext): Section | null {
   };
 }
 
-/** Which runs the details are of. */
-export function detailLine({ facts, texts: { say } }: SectionContext): Line {
-  const { design, seed, runs } = facts.detailed;
-  if (facts.sweep === null) return say("detail.run", { run: name(runs[0].name) });
-  const from = facts.predicted.provenance;
-  return say("detail.sweep", {
-    design: name(design),
-    seed: name(String(seed)),
-    folds: measured(runs.length, "integer", from),
-  });
-}
-
 function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics): Block[] {
   const { say } = texts;
   const { names, provenance: from } = facts.predicted;
@@ -74,12 +47,11 @@ function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics
     ]),
   };
   const kinds = ["f1", "precision", "recall"] as const;
-  const confidenceBlocks = kinds.map((kind): Block => {
-    const title = say(`detection.${kind}Curve`);
-    const table: Table = {
+  const tables = kinds.map(
+    (kind): Table => ({
       kind: "table",
       id: `${kind}-points`,
-      caption: say("detection.curvePoints", { title }),
+      caption: say("detection.curvePoints", { metric: say(`metric.${kind}`) }),
       columns: [say("axis.confidence"), ...perClass.map(({ classIndex }) => name(className(classIndex)))],
       rows: shares.map((share) => {
         const at = Math.round(share * (confidenceGrid.length - 1));
@@ -88,22 +60,26 @@ function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics
           ...perClass.map((each) => measured(each[kind][at], "fixed3", from)),
         ];
       }),
-    };
-    const lines = perClass.map((each) => ({
+    }),
+  );
+  const linesOf = (kind: (typeof kinds)[number]) =>
+    perClass.map((each) => ({
       name: className(each.classIndex),
       points: Array.from(confidenceGrid, (x, i) => [x, each[kind][i]] as const),
     }));
-    return {
-      kind: "chart",
-      figure: confidenceFigure(kind, { lines, best: confidenceGrid[bestIndex] }, texts),
-      description: say("detection.curveDescription", {
-        title,
-        confidence: measured(confidenceGrid[bestIndex], "fixed3", from),
-      }),
-      from,
-      tables: [table],
-    };
-  });
+  const overConfidence: Block = {
+    kind: "chart",
+    figure: confidenceFigure(
+      kinds.map((metric) => ({ metric, lines: linesOf(metric) })),
+      confidenceGrid[bestIndex],
+      texts,
+    ),
+    description: say("detection.curveDescription", {
+      confidence: measured(confidenceGrid[bestIndex], "fixed3", from),
+    }),
+    from,
+    tables,
+  };
   const pr: Block = {
     kind: "chart",
     figure: precisionRecallFigure(
@@ -114,7 +90,7 @@ function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics
     from,
     tables: [prTable],
   };
-  return [pr, ...confidenceBlocks];
+  return [pr, overConfidence];
 }
 
 function confusion({ facts, texts: { say } }: SectionContext, confidence: number): Table {

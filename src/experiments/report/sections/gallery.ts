@@ -5,7 +5,7 @@ import { joined, type SectionContext } from "../context.js";
 import type { Gallery, Line, Picture, PictureBox, Section } from "../document.js";
 import { galleries, type RankedFrame, rankFrames } from "../ranking.js";
 import { measured, name } from "../values.js";
-import { bestConfidence, detailLine } from "./detection.js";
+import { bestConfidence, detailLine } from "./details.js";
 
 /** Pictures of each kind: the page has to be mailed and printed. */
 const mostPictures = 6;
@@ -57,7 +57,10 @@ async function picture(
     caption: [
       name(frame.name),
       ...(detects
-        ? [say("gallery.truth", { boxes: labels(true) }), say("gallery.predicted", { boxes: [...labels(false), ...more] })]
+        ? [
+            say("gallery.truth", { boxes: labels(true) }),
+            say("gallery.predicted", { boxes: [...labels(false), ...more] }),
+          ]
         : []),
       ...viewLine(context, ranked),
     ],

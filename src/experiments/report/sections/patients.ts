@@ -4,7 +4,7 @@ import { addHits, f1Of } from "../detection-detail.js";
 import type { Row, Section } from "../document.js";
 import { type RankedFrame, rankFrames } from "../ranking.js";
 import { measured, name } from "../values.js";
-import { bestConfidence, detailLine } from "./detection.js";
+import { bestConfidence, detailLine } from "./details.js";
 
 /** What was found in each patient; of frames without a patient, in each clip or frame. */
 export function patientSection(context: SectionContext): Section {

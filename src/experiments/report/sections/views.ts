@@ -1,13 +1,9 @@
-import {
-  classificationMetrics,
-  type ReliabilityBin,
-  reliabilityBins,
-} from "../../../classification/index.js";
+import { classificationMetrics, reliabilityBins } from "../../../classification/index.js";
 import { reliabilityFigure } from "../charts.js";
 import type { SectionContext } from "../context.js";
-import type { Provenance, Row, Section, Table } from "../document.js";
+import type { Row, Section, Table } from "../document.js";
 import { measured, name } from "../values.js";
-import { detailLine } from "./detection.js";
+import { binTable, detailLine } from "./details.js";
 
 /** Confusion and calibration of the views; null where nothing is classified. */
 export function viewSection(context: SectionContext): Section | null {
@@ -57,30 +53,4 @@ export function viewSection(context: SectionContext): Section | null {
       },
     ],
   };
-}
-
-/** The bins of a reliability diagram that hold anything. */
-export function binTable(
-  id: string,
-  bins: readonly ReliabilityBin[],
-  from: readonly Provenance[],
-  say: SectionContext["texts"]["say"],
-): Table {
-  const rows = bins
-    .filter(({ count }) => count > 0)
-    .map(
-      ({ low, high, count, confidence, accuracy }): Row => [
-        say("calibration.range", {
-          low: measured(low, "fixed3", from),
-          high: measured(high, "fixed3", from),
-        }),
-        measured(count, "integer", from),
-        measured(confidence, "fixed3", from),
-        measured(accuracy, "fixed3", from),
-      ],
-    );
-  const columns = [
-    ...[say("axis.confidence"), say("column.count"), say("column.meanConfidence"), say("column.right")],
-  ];
-  return { kind: "table", id, caption: say("calibration.bins"), columns, rows };
 }
