@@ -71,6 +71,47 @@ export function confusionScores(
   };
 }
 
+/** One bin of a reliability diagram. */
+export interface ReliabilityBin {
+  /** Confidences in (low, high]. */
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+  /** Mean confidence, and share that is right; null for an empty bin. */
+  readonly confidence: number | null;
+  readonly accuracy: number | null;
+}
+
+/**
+ * The bins of the calibration error: predictions by their confidence, in 15 bins (b / 15, (b + 1) / 15], with mean
+ * confidence and share right (Guo et al. 2017). Σ_b (n_b / n) |accuracy_b - confidence_b| is the ECE.
+ * @param confidences [n], 0..1
+ * @param correct [n], whether each prediction is right
+ */
+export function reliabilityBins(
+  confidences: ArrayLike<number>,
+  correct: ArrayLike<boolean>,
+): readonly ReliabilityBin[] {
+  const sums = Array.from({ length: CALIBRATION_BINS }, () => ({ count: 0, confidence: 0, correct: 0 }));
+  for (let i = 0; i < confidences.length; i++) {
+    const bin = sums[calibrationBin(confidences[i])];
+    bin.count++;
+    bin.confidence += Math.min(confidences[i], 1);
+    if (correct[i]) bin.correct++;
+  }
+  return sums.map(({ count, confidence, correct: right }, bin) => ({
+    low: bin / CALIBRATION_BINS,
+    high: (bin + 1) / CALIBRATION_BINS,
+    count,
+    confidence: count > 0 ? confidence / count : null,
+    accuracy: count > 0 ? right / count : null,
+  }));
+}
+
+function calibrationBin(confidence: number): number {
+  return Math.max(Math.ceil(Math.min(confidence, 1) * CALIBRATION_BINS) - 1, 0);
+}
+
 /**
  * Area under the ROC curve of one score: (R - p (p + 1) / 2) / (p q), with R the sum of the positives'
  * ranks (ties share their mean rank), p positives and q negatives; null where either is missing.
@@ -175,8 +216,7 @@ function calibrationError(rows: readonly LabelledRow[]): number {
   const gaps = new Float64Array(CALIBRATION_BINS);
   for (const { label, predicted, probabilities } of rows) {
     const confidence = Math.min(probabilities[predicted], 1);
-    const bin = Math.max(Math.ceil(confidence * CALIBRATION_BINS) - 1, 0);
-    gaps[bin] += (predicted === label ? 1 : 0) - confidence;
+    gaps[calibrationBin(confidence)] += (predicted === label ? 1 : 0) - confidence;
   }
   return gaps.reduce((total, gap) => total + Math.abs(gap), 0) / rows.length;
 }

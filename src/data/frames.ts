@@ -182,7 +182,9 @@ export function selectFraction(
  * SHA-256 (hex) over the names, image bytes and label bytes of the frames, whatever their order or the
  * folder that the data set lies in.
  */
-export function fingerprint(frames: readonly FrameRecord[]): string {
+export function fingerprint(
+  frames: readonly Pick<FrameRecord, "name" | "imagePath" | "labelPath">[],
+): string {
   const hash = createHash("sha256");
   for (const frame of [...frames].sort((a, b) => compareCodeUnits(a.name, b.name))) {
     const image = readBytes(frame.imagePath);

@@ -1,8 +1,10 @@
 import { type ClassificationMetrics, classificationMetrics } from "../classification/index.js";
 import { batches, type FrameBatch, type FrameLoader, type FrameRecord, toSourceBox } from "../data/index.js";
 import {
+  type Detection,
   type DetectionSummary,
   DetectionMetrics,
+  type LabelledBox,
   type MatchedImage,
   matchImage,
   nonMaximumSuppression,
@@ -29,6 +31,16 @@ export interface Evaluation {
   readonly speed: Speed;
 }
 
+/** A frame's boxes in source pixels, as they were matched. */
+export interface FrameBoxes {
+  /** Size of the source image in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** By falling confidence. */
+  readonly detections: readonly Detection[];
+  readonly labels: readonly LabelledBox[];
+}
+
 /** One frame's predictions against its labels. */
 export interface FramePrediction {
   /** null without detection, and for a frame that data.yaml masks. */
@@ -48,6 +60,8 @@ export interface EvaluationOptions {
   readonly batch: number;
   /** Called after each batch with the images done. */
   readonly onProgress?: (images: number) => void;
+  /** Told of the boxes of each frame that is scored, by its index. */
+  readonly onBoxes?: (index: number, boxes: FrameBoxes) => void;
 }
 
 /** Suppression as average precision needs it: nearly every box, several classes a box. */
@@ -81,7 +95,9 @@ export async function evaluate(options: EvaluationOptions): Promise<Evaluation> 
     const predictions = await timed("inferenceMs", () => predictor.predict(batch.images));
     const matched = await timed("postprocessMs", () => matchBatch(batch, predictions, names.length));
     batch.frames.forEach((_, i) => {
-      const [detection, probabilities] = [matched?.[i] ?? null, predictions.views?.[i] ?? null];
+      const { image: detection = null, boxes } = matched?.[i] ?? {};
+      const probabilities = predictions.views?.[i] ?? null;
+      if (boxes) options.onBoxes?.(indices[i], boxes);
       if (detection) metrics?.addMatched(detection);
       perFrame.push({ detection, views: probabilities?.slice() ?? null });
     });
@@ -114,7 +130,7 @@ function matchBatch(
   batch: FrameBatch,
   { detections }: Predictions,
   classes: number,
-): (MatchedImage | null)[] | null {
+): ({ readonly image: MatchedImage; readonly boxes: FrameBoxes } | null)[] | null {
   if (!detections) return null;
   return batch.frames.map((frame, i) => {
     if (batch.detectionMask[i] === 0) return null;
@@ -124,7 +140,12 @@ function matchBatch(
       classes,
       ...evaluationSuppression,
     }).map((detection) => ({ ...detection, box: toSourceBox(letterbox, detection.box) }));
-    return matchImage(found, sourceLabels(frame, letterbox));
+    const labels = sourceLabels(frame, letterbox);
+    const { sourceWidth: width, sourceHeight: height } = letterbox;
+    return {
+      image: matchImage(found, labels),
+      boxes: { width, height, detections: found, labels },
+    };
   });
 }
 

@@ -5,6 +5,7 @@ export {
   type EvaluationOptions,
   evaluate,
   evaluationSuppression,
+  type FrameBoxes,
   type FramePrediction,
   headlineMetrics,
   sourceLabels,

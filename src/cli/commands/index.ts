@@ -12,6 +12,7 @@ import { interferenceCommand } from "./interference.js";
 import { predictCommand } from "./predict.js";
 import { repairCommand } from "./repair.js";
 import { replayCommand } from "./replay.js";
+import { reportCommand } from "./report.js";
 import { simulateCommand } from "./simulate.js";
 import { splitCommand } from "./split.js";
 import { studyCommand } from "./study.js";
@@ -35,6 +36,7 @@ export const commands: readonly (() => Command)[] = [
   curvesCommand,
   valCommand,
   compareCommand,
+  reportCommand,
   interferenceCommand,
   predictCommand,
   exportCommand,

@@ -10,7 +10,7 @@ import { type Cost, costOf } from "./cost.js";
 import { endpointsOf } from "./delta-m.js";
 import { groupDesigns } from "./designs.js";
 import { type ComparedRun, gatherRuns } from "./gather.js";
-import { notesOf } from "./notes.js";
+import { notesOf, noteText } from "./notes.js";
 import { practicalityOf, sensitivities } from "./practicality.js";
 import { PredictionStore, type PredictionOptions } from "./predictions.js";
 import { bestOf, type Candidate, eligible, isOnFront, recommend } from "./recommend.js";
@@ -57,6 +57,7 @@ export async function compare(options: CompareOptions): Promise<CompareReport> {
   const contrasts = contrastsOf(able, onProgress);
   const recommendation = recommend(able, contrasts);
   const validation = splitResult(scores, resamples);
+  const remarks = notesOf(scores, runs);
   const report: CompareReport = {
     sweep: sweep?.directory ?? null,
     version: echoduetVersion,
@@ -76,7 +77,8 @@ export async function compare(options: CompareOptions): Promise<CompareReport> {
     contrasts,
     sensitivities: sensitivities(scores.designs),
     recommendation,
-    notes: notesOf(scores, runs),
+    remarks,
+    notes: remarks.map(noteText),
     test: null,
     testOpened: sweep?.testOpened ?? [],
   };

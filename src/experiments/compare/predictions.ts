@@ -62,7 +62,7 @@ export interface PredictionOptions {
 }
 
 /** Images at a time, as `val` has them by default. */
-const batch = 16;
+export const predictionBatch = 16;
 
 /** The model of a run with its checkpoint. */
 export interface OpenedRun {
@@ -152,7 +152,7 @@ export class PredictionStore implements PredictionSource {
     try {
       const names = model.classes > 0 ? metadata.names : [];
       const views = model.views > 0 ? metadata.views : [];
-      return (await evaluate({ predictor, loader, frames, names, views, batch })).perFrame;
+      return (await evaluate({ predictor, loader, frames, names, views, batch: predictionBatch })).perFrame;
     } finally {
       await Promise.all([predictor.close(), loader.close()]);
     }

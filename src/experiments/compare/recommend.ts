@@ -3,6 +3,7 @@ import type { Cost } from "./cost.js";
 import { endpointsOf } from "./delta-m.js";
 import { type Endpoint, endpoints, meanOf } from "./pool.js";
 import type { Practicality } from "./practicality.js";
+import { type Change, type CostFacts, changeText, type Ground, groundText } from "./reasons.js";
 import type { ScoredDesign } from "./scoring.js";
 
 /** A design that may be recommended. */
@@ -20,7 +21,11 @@ export interface Recommendation {
   readonly endpoints: readonly Endpoint[];
   /** Designs of the Pareto front that are not told apart from the best one, itself included, the cheapest first. */
   readonly remaining: readonly string[];
+  readonly grounds: readonly Ground[];
+  readonly changes: readonly Change[];
+  /** The grounds in English. */
   readonly reasons: readonly string[];
+  /** The changes in English. */
   readonly wouldChange: readonly string[];
 }
 
@@ -87,13 +92,17 @@ export function recommend(
     .toSorted(byCost);
   const chosen = remaining[0];
   const used = endpointsOf(best.scored);
+  const choice = { chosen, best, remaining, candidates, contrasts, used };
+  const [grounds, changes] = [groundsFor(choice), changesOf(choice)];
   return {
     design: nameOf(chosen),
     best: nameOf(best),
     endpoints: used,
     remaining: remaining.map(nameOf),
-    reasons: reasonsFor({ chosen, best, remaining, candidates, contrasts, used }),
-    wouldChange: changesOf({ chosen, best, remaining, candidates, contrasts, used }),
+    grounds,
+    changes,
+    reasons: grounds.map(groundText),
+    wouldChange: changes.map(changeText),
   };
 }
 
@@ -106,83 +115,61 @@ interface Choice {
   readonly used: readonly Endpoint[];
 }
 
-const titles: Record<Endpoint, string> = { map50: "mAP@.5", balancedAccuracy: "balanced accuracy" };
-
-function reasonsFor({ chosen, best, remaining, candidates, contrasts, used }: Choice): string[] {
+function groundsFor({ chosen, best, remaining, candidates, contrasts, used }: Choice): Ground[] {
   const excluded = candidates.filter((each) => !remaining.includes(each)).map(nameOf);
-  const values = used.map((name) => `${titles[name]} ${best.scored.value[name]?.toFixed(3)}`).join(", ");
-  const reasons = [
-    `${nameOf(best)} has the highest mean of ${used.map((name) => titles[name]).join(" and ")}: ${values}.`,
+  const design = nameOf(chosen);
+  const grounds: Ground[] = [
+    { kind: "highest", design: nameOf(best), endpoints: used, values: valuesOf(best) },
   ];
   if (chosen === best) {
-    reasons.push(
-      "No cheaper design stands beside it: every other one costs more, was found worse, is behind one that costs no more, or has no seed in common with it.",
-    );
+    grounds.push({ kind: "noCheaper" });
   } else {
     for (const { endpoint, difference, interval, patients, seeds } of contrasts.filter(
-      ({ design }) => design === nameOf(chosen),
+      (contrast) => contrast.design === design,
     )) {
-      const range = interval ? ` (95 % interval ${signed(interval.low)} to ${signed(interval.high)})` : "";
-      reasons.push(
-        `${nameOf(chosen)} differs from it by ${signed(difference)} in ${titles[endpoint]}${range}, p = ${showP(patients.adjustedP)} after Holm's correction, ${patients.n} patients, ${seeds.length} seeds: not told apart, which is not the same as equal.`,
-      );
+      const { adjustedP, n } = patients;
+      grounds.push({
+        ...{ kind: "difference", design, endpoint, difference, interval, adjustedP },
+        ...{ patients: n, seeds: seeds.length },
+      });
     }
-    reasons.push(
-      `${nameOf(chosen)} is the cheapest of the ${remaining.length} that remain: ${costText(chosen)}; the best one: ${costText(best)}.`,
-    );
+    const [cost, costOfBest] = [costFacts(chosen), costFacts(best)];
+    grounds.push({ kind: "cheapest", design, remaining: remaining.length, cost, best: costOfBest });
   }
-  if (excluded.length > 0)
-    reasons.push(
-      `Not considered further, being found worse, behind one that costs no more, or without a seed in common: ${excluded.join("; ")}.`,
-    );
-  return reasons;
+  return excluded.length > 0 ? [...grounds, { kind: "excluded", designs: excluded }] : grounds;
 }
 
-function changesOf({ chosen, best, remaining, contrasts }: Choice): string[] {
-  const changes: string[] = [];
+function changesOf({ chosen, best, remaining, contrasts }: Choice): Change[] {
+  const changes: Change[] = [];
+  const design = nameOf(chosen);
   const least = contrasts[0]?.patients.leastP;
   if (least !== undefined && least * contrasts.length > significanceLevel) {
-    changes.push(
-      `With ${contrasts[0].patients.n} patients the test cannot give less than p = ${showP(least)}, which the correction for ${contrasts.length} tests lifts above ${significanceLevel}: no design could have been excluded, and cost alone decided. More patients (folds over all of them) would change that.`,
-    );
+    const { n } = contrasts[0].patients;
+    changes.push({ kind: "powerless", patients: n, leastP: least, tests: contrasts.length });
   }
-  for (const { endpoint, detectable, design } of contrasts) {
-    if (detectable === null || design !== nameOf(chosen)) continue;
-    changes.push(
-      `A true difference from the best in ${titles[endpoint]} below about ${detectable.toFixed(3)} would mostly go unseen with these patients and seeds, and correction raises that.`,
-    );
+  for (const { endpoint, detectable, design: tested } of contrasts) {
+    if (detectable === null || tested !== design) continue;
+    changes.push({ kind: "detectable", endpoint, difference: detectable });
   }
-  if (chosen !== best) {
-    changes.push(`Where cost does not matter: ${nameOf(best)}.`);
-  }
+  if (chosen !== best) changes.push({ kind: "costless", best: nameOf(best) });
   const next = remaining.find((each) => each !== chosen && each !== best);
-  if (next)
-    changes.push(
-      `If ${nameOf(chosen)} proves worse on more data: ${nameOf(next)} is the next in cost (${costText(next)}).`,
-    );
-  if (best.scored.seeds.length < 3) {
-    changes.push(
-      `The best design has ${best.scored.seeds.length} complete seed(s): more seeds would show whether training's chance decided.`,
-    );
-  }
-  return changes;
+  if (next) changes.push({ kind: "next", design, next: nameOf(next), cost: costFacts(next) });
+  const seeds = best.scored.seeds.length;
+  return seeds < 3 ? [...changes, { kind: "fewSeeds", seeds }] : changes;
 }
 
-function costText({ cost, practicality }: Candidate): string {
-  const options = practicality.extraOptions.length;
-  return `${(cost.flops / 1e9).toFixed(3)} GFLOPs, ${(cost.parameters / 1e6).toFixed(2)} M parameters, ${options} extra option${options === 1 ? "" : "s"}`;
+function valuesOf({ scored: { value } }: Candidate): Record<Endpoint, number | null> {
+  return { map50: value.map50, balancedAccuracy: value.balancedAccuracy };
+}
+
+function costFacts({ cost, practicality }: Candidate): CostFacts {
+  return {
+    flops: cost.flops,
+    parameters: cost.parameters,
+    extraOptions: practicality.extraOptions.length,
+  };
 }
 
 function nameOf({ scored }: Candidate): string {
   return scored.design.name;
-}
-
-/** A difference with its sign. */
-export function signed(value: number): string {
-  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
-}
-
-/** A p-value in two digits. */
-export function showP(p: number): string {
-  return p < 0.0001 ? "< 0.0001" : Number(p.toPrecision(2)).toString();
 }

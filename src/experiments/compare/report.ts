@@ -1,6 +1,7 @@
 import type { Contrast } from "./contrasts.js";
 import type { Cost } from "./cost.js";
 import type { DeltaM } from "./delta-m.js";
+import type { Note } from "./notes.js";
 import type { MetricName } from "./pool.js";
 import type { Practicality, Sensitivity } from "./practicality.js";
 import type { RunProvenance } from "./predictions.js";
@@ -73,6 +74,8 @@ export interface CompareReport {
   readonly sensitivities: readonly Sensitivity[];
   readonly recommendation: Recommendation | null;
   /** What a reader must know of these numbers. */
+  readonly remarks: readonly Note[];
+  /** The remarks in English. */
   readonly notes: readonly string[];
   /** The test split, opened by --final. */
   readonly test: SplitResult | null;

@@ -1,4 +1,5 @@
 import type { EChartsOption } from "echarts";
+import { englishFigureTexts, type FigureTexts } from "./figure-texts.js";
 import { axisStyle, fontFamily } from "./line-chart.js";
 import type { RunHistory } from "./run-history.js";
 
@@ -58,7 +59,12 @@ export function mapHeight(probes: readonly Probe[]): number {
  * probes; under it, on the same axis, the cosine over all shared parameters and the share of layers in conflict.
  * @param range see `colourRange`; the same one for several runs makes their colours comparable
  */
-export function conflictMapOption(probes: readonly Probe[], range: number): EChartsOption {
+export function conflictMapOption(
+  probes: readonly Probe[],
+  range: number,
+  texts: FigureTexts = englishFigureTexts,
+): EChartsOption {
+  const { conflictMap: words, conflict } = texts;
   const layers = layersOf(probes);
   const stride = probeStride(probes);
   const shown = probes.filter((_, i) => i % stride === 0);
@@ -75,7 +81,7 @@ export function conflictMapOption(probes: readonly Probe[], range: number): ECha
     axisLabel: { ...axisStyle.axisLabel, show: last },
     axisTick: { show: last, alignWithLabel: true },
     splitLine: { show: false },
-    ...(last ? { name: "step (batches)", nameGap: 28 } : {}),
+    ...(last ? { name: texts.step, nameGap: 28 } : {}),
   });
   const stripAxis = (gridIndex: number, name: string, least: number, most: number) => ({
     ...axisStyle,
@@ -111,7 +117,7 @@ export function conflictMapOption(probes: readonly Probe[], range: number): ECha
       itemHeight: 200,
       calculable: false,
       hoverLink: false,
-      text: [`${range}: agreement`, `conflict: −${range}`],
+      text: [words.agreement(range), words.conflict(range)],
       textStyle: { color: axisStyle.axisLabel.color, fontSize: 11 },
       inRange: { color: diverging },
     },
@@ -125,13 +131,13 @@ export function conflictMapOption(probes: readonly Probe[], range: number): ECha
         axisTick: { show: false },
         axisLine: { show: false },
       },
-      stripAxis(1, "cosine of\nall layers", -most, most),
-      stripAxis(2, "layers in\nconflict (%)", 0, 100),
+      stripAxis(1, words.cosineStrip, -most, most),
+      stripAxis(2, words.shareStrip, 0, 100),
     ],
     series: [
       {
         type: "heatmap",
-        name: "cosine",
+        name: conflict.cosine,
         data: cells(shown, layers),
         itemStyle: { borderWidth: 0 },
         emphasis: { itemStyle: { borderColor: "#111", borderWidth: 1 } },
@@ -139,7 +145,7 @@ export function conflictMapOption(probes: readonly Probe[], range: number): ECha
       },
       {
         ...strip(1),
-        name: "cosine of all layers",
+        name: words.cosineStrip.replaceAll("\n", " "),
         data: shown.map(({ overall: { cosine } }) => digits(cosine)),
         areaStyle: { color: "#9aa5b1", opacity: 0.25 },
         markLine: {
@@ -152,7 +158,7 @@ export function conflictMapOption(probes: readonly Probe[], range: number): ECha
       },
       {
         ...strip(2),
-        name: "layers in conflict (%)",
+        name: words.shareStrip.replaceAll("\n", " "),
         data: shown.map((probe) => {
           const share = conflictingShare(probe);
           return share === null ? null : digits(100 * share);

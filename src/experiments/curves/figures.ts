@@ -1,5 +1,6 @@
 import type { EChartsOption } from "echarts";
 import { colourRange, conflictMapOption, conflictingShare, mapHeight, probeStride } from "./conflict-map.js";
+import { englishFigureTexts, type FigureTexts } from "./figure-texts.js";
 import { type Line, type LineChart, type LineStyle, lineOption, marksName, styleOf } from "./line-chart.js";
 import { type Curves, curvesOf, type Point, type RunHistory } from "./run-history.js";
 
@@ -46,105 +47,67 @@ interface Quantity {
   readonly marks?: (run: RunHistory, curve: string, points: readonly Point[]) => LineChart["marks"];
 }
 
-const step = "step (batches)";
-/** Titles of the metrics whose names in the log are not words; others stand as they are. */
-const metricTitles: Readonly<Record<string, string>> = {
-  map50: "mAP@.5",
-  map50_95: "mAP@.5:.95",
-  f1: "F1",
-  confidence: "confidence of the best F1",
-  balancedAccuracy: "balanced accuracy",
-  macroF1: "macro F1",
-  auroc: "AUROC",
-  ece: "calibration error (ECE)",
-};
-/** What is known of a balancer's quantities; one with another name is drawn under that name. */
-const balanceTexts: Readonly<Record<string, { title: string; y: string; caption: string }>> = {
-  norms: {
-    title: "Gradient norms of the tasks",
-    y: "gradient norm",
-    caption:
-      "The norm of each task's gradient at the shared layer, as the balancer measures it. Where it has targets, they are dashed: weights rise where the norm is below its target.",
-  },
-  rates: {
-    title: "Relative training rates",
-    y: "relative rate",
-    caption:
-      "How far a task's loss is from its start, over the mean of all tasks: above 1 it learns more slowly than the others.",
-  },
-};
-
 /**
  * The figures that the runs' events hold the numbers of, in the order of the page. A quantity that no run has is
  * no figure.
+ * @param texts English by default
  */
-export function figuresOf(runs: readonly RunHistory[]): Figure[] {
+export function figuresOf(runs: readonly RunHistory[], texts: FigureTexts = englishFigureTexts): Figure[] {
+  const { step } = texts;
   const smoothing = Math.max(1, Math.round(Math.max(...runs.map(({ steps }) => steps)) / 25));
-  const averaged =
-    smoothing > 1
-      ? `Bold: exponential average over ${smoothing} steps; faint: every step.`
-      : "Every step as it was.";
+  const averaged = smoothing > 1 ? texts.averaged(smoothing) : texts.everyStep;
   const perStep = { x: step, smoothing };
-  const lines = (
-    name: string,
-    title: string,
-    caption: string,
-    ...quantities: readonly Quantity[]
-  ): Figure[] => lineFigure(runs, { name, title, caption }, quantities);
+  const lines: LineFigures = (name, title, caption, ...quantities) =>
+    lineFigure(runs, { name, title, caption }, quantities, texts);
+  const alarms = runs.reduce((count, run) => count + run.alarms.length, 0);
+  const splits = [...new Set(runs.flatMap(({ validationSplits }) => validationSplits))].join(", ");
+  const { losses, lossItems, weights, learningRate, gradientNorm, validation } = texts;
   return [
-    ...lines("losses", "Losses by task", `Before weighting. ${averaged}`, {
-      of: ({ losses }) => only(losses, (name) => !name.includes(".")),
-      y: "loss (unweighted)",
+    ...lines("losses", losses.title, `${losses.caption} ${averaged}`, {
+      of: (run) => only(run.losses, (name) => !name.includes(".")),
+      y: texts.unweightedLoss,
       chart: perStep,
     }),
-    ...lines("loss-items", "Items of the losses", `What the losses are made of. ${averaged}`, {
-      of: ({ losses }) => only(losses, (name) => name.includes(".")),
-      y: "loss (unweighted)",
+    ...lines("loss-items", lossItems.title, `${lossItems.caption} ${averaged}`, {
+      of: (run) => only(run.losses, (name) => name.includes(".")),
+      y: texts.unweightedLoss,
       chart: perStep,
-    }),
-    ...lines("weights", "Task weights", weightsCaption(runs), {
-      of: ({ taskWeights }) => taskWeights,
-      y: "weight of the loss",
-      together: true,
-      chart: { x: step, fromZero: true, nested: true },
-      marks: alarmMarks,
-    }),
-    ...balanceFigures(runs, perStep, averaged, lines),
-    ...lines("learning-rate", "Learning rate", "Of weights that decay.", {
-      of: ({ learningRate }) => learningRate,
-      y: "learning rate",
-      together: true,
-      chart: { x: step, fromZero: true, nested: true },
     }),
     ...lines(
-      "gradient-norm",
-      "Gradient norm",
-      `Over all parameters, of each branch where there are branches, as accumulated, before clipping. ${averaged}`,
-      { of: ({ gradientNorm }) => gradientNorm, y: "gradient norm", chart: perStep },
+      "weights",
+      weights.title,
+      `${weights.caption}${alarms === 0 ? "" : ` ${weights.alarms(alarms)}`}`,
+      {
+        of: ({ taskWeights }) => taskWeights,
+        y: weights.y,
+        together: true,
+        chart: { x: step, fromZero: true, nested: true },
+        marks: alarmMarks,
+      },
     ),
-    ...lines("validation", "Validation metrics", validationCaption(runs), {
-      of: ({ validation }) => validation,
-      y: "",
-      titles: metricTitles,
-      chart: { x: "epoch", dots: true, fromZero: true },
+    ...balanceFigures(runs, { perStep, averaged, texts }, lines),
+    ...lines("learning-rate", learningRate.title, learningRate.caption, {
+      of: (run) => run.learningRate,
+      y: learningRate.y,
+      together: true,
+      chart: { x: step, fromZero: true, nested: true },
     }),
-    ...conflictFigures(runs, lines),
+    ...lines("gradient-norm", gradientNorm.title, `${gradientNorm.caption} ${averaged}`, {
+      of: (run) => run.gradientNorm,
+      y: gradientNorm.y,
+      chart: perStep,
+    }),
+    ...lines("validation", validation.title, validation.caption(splits), {
+      of: (run) => run.validation,
+      y: "",
+      titles: texts.metrics,
+      chart: { x: texts.epoch, dots: true, fromZero: true },
+    }),
+    ...conflictFigures(runs, texts, lines),
   ];
 }
 
 type LineFigures = (name: string, title: string, caption: string, ...of: readonly Quantity[]) => Figure[];
-
-function weightsCaption(runs: readonly RunHistory[]): string {
-  const alarms = runs.reduce((count, run) => count + run.alarms.length, 0);
-  const told =
-    alarms === 0 ? "" : ` Triangles: the balancer's ${alarms === 1 ? "alarm" : `${alarms} alarms`}.`;
-  return `By which each loss is multiplied before they are added.${told}`;
-}
-
-function validationCaption(runs: readonly RunHistory[]): string {
-  const splits = [...new Set(runs.flatMap(({ validationSplits }) => validationSplits))].join(", ");
-  return `Averaged weights at the end of an epoch, scored on ${splits}. Precision, recall and F1 at the confidence of the best F1 on the same images, which flatters.`;
-}
 
 /** An alarm on its task's curve; one without a task, or of another, on every curve. */
 function alarmMarks(run: RunHistory, curve: string, points: readonly Point[]): LineChart["marks"] {
@@ -158,8 +121,7 @@ function alarmMarks(run: RunHistory, curve: string, points: readonly Point[]): L
 
 function balanceFigures(
   runs: readonly RunHistory[],
-  perStep: Partial<LineChart>,
-  averaged: string,
+  { perStep, averaged, texts }: { perStep: Partial<LineChart>; averaged: string; texts: FigureTexts },
   lines: LineFigures,
 ): Figure[] {
   const quantities = [...new Set(runs.flatMap(({ balance }) => [...balance.keys()]))];
@@ -168,15 +130,12 @@ function balanceFigures(
   return quantities
     .filter((quantity) => !(paired && quantity === "targets"))
     .flatMap((quantity) => {
-      const texts = balanceTexts[quantity] ?? {
-        title: `Balancer: ${quantity}`,
-        y: quantity,
-        caption: `${quantity}, as the balancer logs it.`,
-      };
-      const beside = paired && quantity === "norms" ? { of: of("targets"), name: "target" } : undefined;
-      return lines(`balance-${fileName(quantity)}`, texts.title, `${texts.caption} ${averaged}`, {
+      const known = Object.hasOwn(texts.balance, quantity) ? texts.balance[quantity] : null;
+      const { title, caption, y } = known ?? { ...texts.otherBalance(quantity), y: quantity };
+      const beside = paired && quantity === "norms" ? { of: of("targets"), name: texts.target } : undefined;
+      return lines(`balance-${fileName(quantity)}`, title, `${caption} ${averaged}`, {
         of: of(quantity),
-        y: texts.y,
+        y,
         together: beside === undefined,
         beside,
         chart: perStep,
@@ -184,48 +143,49 @@ function balanceFigures(
     });
 }
 
-function conflictFigures(runs: readonly RunHistory[], lines: LineFigures): Figure[] {
+function conflictFigures(runs: readonly RunHistory[], texts: FigureTexts, lines: LineFigures): Figure[] {
   const probed = runs.filter(({ probes }) => probes.length > 0);
   if (probed.length === 0) return [];
   const images = [...new Set(probed.flatMap(({ probes }) => probes.map((probe) => probe.images)))];
-  const on = `Measured on ${images.join(" or ")} probe images.`;
-  const dots = { x: step, dots: true };
+  const on = texts.probed(images);
+  const dots = { x: texts.step, dots: true };
+  const { conflict, conflictNorms, conflictMap, gradientNorm } = texts;
   const overall =
     probed.length === 1
       ? []
       : lines(
           "conflict",
-          "Conflict between the tasks",
-          `Cosine between the tasks' gradients of all shared parameters, and the share of layers in which it is below zero. ${on}`,
+          conflict.title,
+          `${conflict.caption} ${on}`,
           {
             of: ({ probes }) =>
-              curvesOf(probes.map((probe) => [probe.step, { "all layers": probe.overall.cosine }])),
-            y: "cosine",
-            prefix: "cosine, ",
+              curvesOf(probes.map((probe) => [probe.step, { [conflict.allLayers]: probe.overall.cosine }])),
+            y: conflict.cosine,
+            prefix: `${conflict.cosine}, `,
             chart: { ...dots, level: 0 },
           },
           {
             of: ({ probes }) =>
-              curvesOf(probes.map((probe) => [probe.step, { "layers in conflict": percent(probe) }])),
-            y: "layers (%)",
+              curvesOf(probes.map((probe) => [probe.step, { [conflict.inConflict]: percent(probe) }])),
+            y: conflict.share,
             chart: { ...dots, yRange: [0, 100] },
           },
         );
   const norms = lines(
     "conflict-norms",
-    "Pull of the tasks on the shared layers",
-    `Norm of each task's gradient of all shared parameters: of its mean loss, and as the training step weighs it. ${on}`,
+    conflictNorms.title,
+    `${conflictNorms.caption} ${on}`,
     {
       of: ({ probes }) => curvesOf(probes.map((probe) => [probe.step, probe.overall.norms])),
-      y: "gradient norm",
-      prefix: "unweighted: ",
+      y: gradientNorm.y,
+      prefix: conflictNorms.unweighted,
       together: true,
       chart: dots,
     },
     {
       of: ({ probes }) => curvesOf(probes.map((probe) => [probe.step, weighted(probe)])),
-      y: "gradient norm",
-      prefix: "weighted: ",
+      y: gradientNorm.y,
+      prefix: conflictNorms.weighted,
       together: true,
       chart: dots,
     },
@@ -235,14 +195,17 @@ function conflictFigures(runs: readonly RunHistory[], lines: LineFigures): Figur
     const stride = probeStride(probes);
     return {
       name: probed.length === 1 ? "conflict-map" : `conflict-map-${i + 1}`,
-      title: `Conflict by layer${runs.length === 1 ? "" : `: ${name}`}`,
-      caption:
-        `Cosine between the tasks' gradients of each shared layer, from the input at the top to the last shared layer. Red: a step that helps one task harms the other. Grey: no angle, a gradient is zero or was not measured. ${on}` +
-        (stride > 1 ? ` Every ${stride}th of ${probes.length} probes is drawn.` : ""),
+      title: `${conflictMap.title}${runs.length === 1 ? "" : `: ${name}`}`,
+      caption: `${conflictMap.caption} ${on}${stride > 1 ? ` ${conflictMap.every(stride, probes.length)}` : ""}`,
       legend: [],
       columns: 1,
       charts: [
-        { title: "", option: conflictMapOption(probes, range), height: mapHeight(probes), kind: "map" },
+        {
+          title: "",
+          option: conflictMapOption(probes, range, texts),
+          height: mapHeight(probes),
+          kind: "map",
+        },
       ],
     };
   });
@@ -268,11 +231,14 @@ function weighted({ overall, weights }: RunHistory["probes"][number]): Record<st
  */
 function lineFigure(
   runs: readonly RunHistory[],
-  texts: Pick<Figure, "name" | "title" | "caption">,
+  head: Pick<Figure, "name" | "title" | "caption">,
   quantities: readonly Quantity[],
+  texts: FigureTexts,
 ): Figure[] {
   const charts = quantities.flatMap((quantity) =>
-    runs.length === 1 && quantity.together ? together(runs[0], quantity) : apart(runs, quantity),
+    runs.length === 1 && quantity.together
+      ? together(runs[0], quantity, texts)
+      : apart(runs, quantity, texts),
   );
   if (charts.length === 0) return [];
   const drawn = new Set(charts.flatMap(({ chart }) => chart.lines.map(({ name }) => name)));
@@ -283,7 +249,7 @@ function lineFigure(
   const columns = charts.length === 1 ? 1 : charts.length === 2 || charts.length === 4 ? 2 : 3;
   return [
     {
-      ...texts,
+      ...head,
       legend: [
         // A chart of a single line needs no name but its title.
         ...(runs.length > 1 || charts.some(({ chart }) => chart.lines.length > 1) ? legend : []),
@@ -306,28 +272,32 @@ interface DrawnChart {
 }
 
 /** One chart with a line a curve. */
-function together(run: RunHistory, quantity: Quantity): DrawnChart[] {
+function together(run: RunHistory, quantity: Quantity, { step }: FigureTexts): DrawnChart[] {
   const curves = [...quantity.of(run)];
   if (curves.length === 0) return [];
   const lines = curves.map(([name, points], i): Line => ({ name, points, style: styleOf(i) }));
   const marks = curves.flatMap(([name, points]) => quantity.marks?.(run, name, points) ?? []);
   return [
     {
-      title: (quantity.prefix ?? "").replace(/[:,] $/, ""),
+      title: (quantity.prefix ?? "").replace(/[:,：，] ?$/, ""),
       chart: { x: step, y: quantity.y, lines, marks, ...quantity.chart },
     },
   ];
 }
 
 /** A chart a curve with a line a run. */
-function apart(runs: readonly RunHistory[], quantity: Quantity): DrawnChart[] {
+function apart(
+  runs: readonly RunHistory[],
+  quantity: Quantity,
+  { step, measured }: FigureTexts,
+): DrawnChart[] {
   const names = [...new Set(runs.flatMap((run) => [...quantity.of(run).keys()]))];
   return names.map((name): DrawnChart => {
     const lines = runs.flatMap((run, i) => {
       const style = styleOf(i);
       const points = quantity.of(run).get(name);
       const beside = quantity.beside?.of(run).get(name);
-      const own = runs.length === 1 ? (quantity.beside ? "measured" : name) : run.name;
+      const own = runs.length === 1 ? (quantity.beside ? measured : name) : run.name;
       return [
         ...(points ? [{ name: own, points, style }] : []),
         ...(beside && quantity.beside

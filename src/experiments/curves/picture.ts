@@ -61,7 +61,11 @@ async function loadFont(): Promise<void> {
     .toBuffer();
 }
 
-function chartSvg({ option, height }: Chart, chartWidth: number, id: string): string {
+/**
+ * A chart as an SVG element.
+ * @param id makes the names inside it its own, among several on a page
+ */
+export function chartSvg({ option, height }: Chart, chartWidth: number, id: string): string {
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: chartWidth, height });
   try {
     chart.setOption(option);

@@ -1,0 +1,14 @@
+import type { Block, ReportDocument, Section, Table } from "./document.js";
+
+/** The tables of a document with their sections, those behind charts among them. */
+export function tablesOf({
+  sections,
+}: ReportDocument): { readonly section: Section; readonly table: Table }[] {
+  const own = (block: Block): readonly Table[] => {
+    if (block.kind === "table") return [block];
+    return block.kind === "chart" ? block.tables : [];
+  };
+  return sections.flatMap((section) =>
+    section.blocks.flatMap((block) => own(block).map((table) => ({ section, table }))),
+  );
+}
