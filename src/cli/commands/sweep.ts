@@ -1,16 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import {
-  LocalProcesses,
-  prepareSweep,
-  requireHours,
-  runSweep,
-  type SweepStatus,
-} from "../../experiments/index.js";
+import type { prepareSweep, SweepStatus } from "../../experiments/index.js";
 import { exitCodes } from "../format-error.js";
 import { jsonOption } from "../options.js";
 import { LiveTable } from "../live-table.js";
-import { formatEstimate, formatEnd } from "../sweep-text.js";
+import { formatEnd, formatEstimate } from "../sweep-text.js";
 
 interface SweepCommandOptions {
   readonly out?: string;
@@ -31,6 +25,9 @@ export function sweepCommand(): Command {
     .option("--retry-failed", "try failed runs again")
     .addOption(jsonOption())
     .action(async (file: string, options: SweepCommandOptions) => {
+      const { LocalProcesses, prepareSweep, requireHours, runSweep } = await import(
+        "../../experiments/index.js"
+      );
       const say = (text: string): void => void process.stderr.write(`${text}\n`);
       const { out, dryRun = false, json } = options;
       const prepared = await prepareSweep(file, { out, dryRun, onMessage: say });
