@@ -1,16 +1,117 @@
 import { createRequire } from "node:module";
 import sharp from "sharp";
+import { type ConfigValues, parseWith, type TrainConfig, trainConfigSchema } from "../config/index.js";
 import {
   type AugmentOptions,
   augmentBatch,
   augmentBatchFully,
+  augments,
+  augmentWarnings,
+  decodeImage,
   type FrameBatch,
+  type FrameRecord,
+  letterbox,
+  listFrames,
+  loadDataDescription,
+  networkTargets,
   noAugmentation,
+  sampledOrder,
 } from "../data/index.js";
+import { EchoDuetError } from "../errors.js";
+import { writeFileAtomically } from "../io/index.js";
 import { drawPredictions, drawSheet } from "../serving/index.js";
+import { hostTensor } from "../tensor/index.js";
+import { trainOverrides } from "./train-options.js";
 
 const fontFile = createRequire(import.meta.url).resolve("dejavu-fonts-ttf/ttf/DejaVuSans.ttf");
 const titleHeight = 28;
+
+/** What `augment` is given, the options of augmentation among it. */
+export interface AugmentCliOptions extends Readonly<Record<string, unknown>> {
+  readonly preview: string;
+  readonly split: string;
+  readonly count: number;
+  readonly seed: number;
+  readonly size: TrainConfig["size"];
+}
+
+/** What the preview shows when no augmentation is asked for: each safe one, at strengths to look at. */
+const shown: TrainConfig["augment"] = {
+  rotate: 10,
+  scale: 0.3,
+  translate: 0.1,
+  gain: 0.3,
+  contrast: 0.3,
+  speckle: 0.25,
+  timeGain: 0.3,
+  blur: 1,
+  sectorEdge: 0.25,
+  overlay: 0.5,
+  mosaic: 0.3,
+  unsafe: noAugmentation.unsafe,
+};
+
+const augmentSchema = trainConfigSchema.pick({ augment: true });
+
+/**
+ * Writes the picture that `augment` is asked for.
+ * @returns frames shown
+ */
+export async function previewAugmentation(dataYaml: string, cli: AugmentCliOptions): Promise<number> {
+  const given = parseWith(augmentSchema, augmentValues(cli), "options").augment;
+  const options = augments(given) ? given : shown;
+  if (options === shown) say("no augmentation given: showing every safe one at a strength to look at");
+  for (const warning of augmentWarnings(options)) say(`warning: ${warning}`);
+  const description = loadDataDescription(dataYaml);
+  const frames = pick(listFrames(description, cli.split), cli);
+  const batch = await batchOf(frames, cli.size);
+  const picture = await drawAugmentations(batch, options, { seed: cli.seed, names: description.names });
+  writeFileAtomically(cli.preview, picture);
+  return frames.length;
+}
+
+/** What the options say of augmentation; the seed of this command is no option of a training. */
+function augmentValues(options: Readonly<Record<string, unknown>>): ConfigValues {
+  const { augment } = trainOverrides(options);
+  return augment === undefined ? {} : { augment };
+}
+
+function say(message: string): void {
+  process.stderr.write(`${message}\n`);
+}
+
+/** Frames of every class and view in turn, each once. */
+function pick(
+  frames: readonly FrameRecord[],
+  { split, count, seed }: { split: string; count: number; seed: number },
+): FrameRecord[] {
+  if (frames.length === 0) {
+    throw new EchoDuetError(
+      "data",
+      `split ${split}: expected images to show, got none; choose another --split`,
+    );
+  }
+  const order = sampledOrder(frames, "class-view", { seed, epoch: 1 });
+  return [...new Set(order)].slice(0, count).map((index) => frames[index]);
+}
+
+async function batchOf(frames: readonly FrameRecord[], size: TrainConfig["size"]): Promise<FrameBatch> {
+  const images = await Promise.all(
+    frames.map(async ({ imagePath }) => letterbox(await decodeImage(imagePath), size)),
+  );
+  const data = new Uint8Array(images.length * 3 * size.width * size.height);
+  images.forEach((image, row) => {
+    data.set(image.data, row * image.data.length);
+  });
+  return {
+    images: hostTensor("uint8", [images.length, 3, size.height, size.width], data),
+    letterboxes: images,
+    targets: networkTargets(frames, images),
+    views: Int32Array.from(frames, (frame) => frame.view),
+    detectionMask: Uint8Array.from(frames, (frame) => (frame.detectionMasked ? 0 : 1)),
+    frames,
+  };
+}
 
 /** One column of the preview: the batch under some augmentation. */
 interface Column {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
-import { echoduetVersion } from "../training/index.js";
-import { commands } from "./commands/index.js";
+import { echoduetVersion } from "../training/versions.js";
+import { commandsFor } from "./commands/index.js";
 import { reportError } from "./format-error.js";
 
 const program = new Command("echoduet")
@@ -11,9 +11,9 @@ const program = new Command("echoduet")
   .version(echoduetVersion)
   .showHelpAfterError("(--help tells the options)")
   .exitOverride();
-for (const command of commands) program.addCommand(command().exitOverride());
 
 try {
+  for (const command of await commandsFor(process.argv.slice(2))) program.addCommand(command.exitOverride());
   await program.parseAsync();
 } catch (error) {
   reportError(error);

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { EchoDuetError } from "../errors.js";
 import { type TrainConfig, trainConfigSchema } from "./train-config.js";
-import { type InputSize, sizeSchema } from "./values.js";
 
 /**
  * The training run that `input` describes, defaults filled in. Resolving a resolved configuration changes
@@ -11,14 +10,6 @@ import { type InputSize, sizeSchema } from "./values.js";
  */
 export function resolveTrainConfig(input: unknown, origin: string): TrainConfig {
   return parseWith(trainConfigSchema, input, origin);
-}
-
-/**
- * The input size that `text` spells, `N` or `WxH`, in pixels.
- * @throws EchoDuetError `config` where it spells none, or a side is no multiple of 32
- */
-export function parseSize(text: string): InputSize {
-  return parseWith(sizeSchema, text, "size");
 }
 
 /** `input` checked against `schema`; throws one `config` error with all issues. */

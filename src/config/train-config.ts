@@ -1,10 +1,7 @@
 import { z } from "zod";
 import { branchOptimisation, optimisationFields } from "./optimisation.js";
-import { byteCountSchema, type InputSize, sizeSchema, taskWeightsSchema } from "./values.js";
-
-/** Where a graph may run; providers other than `cpu` must be present in the installed ONNX Runtime. */
-export const devices = ["cpu", "webgpu", "cuda", "coreml", "dml"] as const;
-export type Device = (typeof devices)[number];
+import { devices, type InputSize } from "./text-values.js";
+import { byteCountSchema, sizeSchema, taskWeightsSchema } from "./values.js";
 
 /** Methods that balance the task losses (docs/balancing.md). */
 export const balancers = [

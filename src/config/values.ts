@@ -1,10 +1,5 @@
 import { z } from "zod";
-
-/** Size of the network's input in pixels. */
-export interface InputSize {
-  width: number;
-  height: number;
-}
+import { sideMultiple, spelledSize, toNumber } from "./text-values.js";
 
 /** A custom message where the value has the wrong type; other issues keep their own. */
 function expected(message: string) {
@@ -12,7 +7,7 @@ function expected(message: string) {
     issue.code === "invalid_type" ? message : undefined;
 }
 
-const side = z.int().min(32).multipleOf(32);
+const side = z.int().min(sideMultiple).multipleOf(sideMultiple);
 
 /**
  * A network input, resolved to `{ width, height }` in pixels: `320` and `"320"` are square, `"640x480"` is
@@ -21,8 +16,7 @@ const side = z.int().min(32).multipleOf(32);
 export const sizeSchema = z.preprocess(
   (value) => {
     if (typeof value === "number") return { width: value, height: value };
-    const match = typeof value === "string" ? /^(\d+)(?:x(\d+))?$/i.exec(value.trim()) : null;
-    return match ? { width: Number(match[1]), height: Number(match[2] ?? match[1]) } : value;
+    return typeof value === "string" ? (spelledSize(value) ?? value) : value;
   },
   z.strictObject({ width: side, height: side }, { error: expected("expected N or WxH in pixels") }),
 );
@@ -58,9 +52,3 @@ export const byteCountSchema = z.preprocess(
   },
   z.int({ error: expected("expected a number of bytes, such as 2GB") }).min(0),
 );
-
-/** The number that `text` spells, or `text` itself where it spells none (which a schema then reports). */
-export function toNumber(text: string): number | string {
-  const number = Number(text);
-  return text.trim() !== "" && Number.isFinite(number) ? number : text;
-}

@@ -6,6 +6,7 @@ import { EchoDuetError } from "../errors.js";
 import { ioError } from "../io/index.js";
 import { randomStream } from "../tensor/index.js";
 import { type DataDescription, liesInside, resolveSplit, type SplitName, statusOf } from "./description.js";
+import { imageExtensions, labelPathOf } from "./image-paths.js";
 import { type LabelContext, parseLabel } from "./labels.js";
 
 /** One image of a split with what its label file says. */
@@ -41,8 +42,6 @@ export interface FrameCounts {
   readonly videos: number;
 }
 
-/** What the decoder reads (image.ts). */
-export const imageExtensions: readonly string[] = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"];
 /** Images to others: named rather than skipped, so that no part of a data set goes missing in silence. */
 const unreadableExtensions = [".bmp", ".dng", ".heic", ".mpo", ".pfm"];
 
@@ -143,18 +142,6 @@ export function identify(
 
 function nameOf({ root }: DataDescription, imagePath: string): string {
   return relative(root, imagePath).split(sep).join("/");
-}
-
-/**
- * The label file of an image by Ultralytics' rule: the last folder named `images` becomes `labels`, the
- * extension .txt; without such a folder, next to the image.
- */
-export function labelPathOf(imagePath: string): string {
-  const marker = `${sep}images${sep}`;
-  const at = imagePath.lastIndexOf(marker);
-  const stem = imagePath.slice(0, imagePath.length - extname(imagePath).length);
-  if (at < 0) return `${stem}.txt`;
-  return `${stem.slice(0, at)}${sep}labels${sep}${stem.slice(at + marker.length)}.txt`;
 }
 
 /**

@@ -9,6 +9,7 @@ export * from "./description.js";
 export { type ConvertOptions, type ConvertReport, convert } from "./formats/index.js";
 export * from "./frames.js";
 export * from "./image.js";
+export * from "./image-paths.js";
 export * from "./labels.js";
 export * from "./leakage.js";
 export * from "./loader.js";

@@ -1,22 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { basename, extname, isAbsolute, join } from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
-import {
-  decodeImage,
-  imageExtensions,
-  labelPathOf,
-  letterbox,
-  parseLabel,
-  toSourceBox,
-} from "../data/index.js";
+import { decodeImage, letterbox, toSourceBox } from "../data/image.js";
+import { imageExtensions, labelPathOf } from "../data/image-paths.js";
+import { parseLabel } from "../data/labels.js";
 import { nonMaximumSuppression, xywhToXyxy } from "../detection/index.js";
 import { EchoDuetError } from "../errors.js";
 import { ioError, writeFileAtomically } from "../io/index.js";
 import type { DeviceName } from "../runtime/index.js";
 import { hostTensor } from "../tensor/index.js";
-import { Predictor } from "../training/index.js";
+import { Predictor } from "../training/predictor.js";
 import { drawPredictions } from "./draw.js";
-import { openExportedModel } from "./exported-model.js";
 import { openTrainedModel } from "./trained-model.js";
 
 /** One found object. */
@@ -57,6 +51,7 @@ export async function openPredictor(
 ): Promise<OpenedPredictor> {
   const { device, threads } = options;
   if (extname(source).toLowerCase() === ".onnx") {
+    const { openExportedModel } = await import("./exported-model.js");
     const { predictor, metadata } = await openExportedModel(source, { device, threads });
     const { width, height } = metadata.size;
     if (options.size && (options.size.width !== width || options.size.height !== height)) {

@@ -1,6 +1,7 @@
 import { createModel, type Model } from "../models/index.js";
 import { EchoDuetError } from "../errors.js";
-import { type Checkpoint, readCheckpoint, readWeights, type Weights } from "../training/index.js";
+import { type Checkpoint, readCheckpoint } from "../training/checkpoint.js";
+import { readWeights, type Weights } from "../training/weights.js";
 
 /** Weights together with the network they belong to. */
 export interface TrainedModel {

@@ -4,7 +4,7 @@ import { EchoDuetError } from "../errors.js";
 import { encodeSafetensors, readSafetensors } from "../onnx/index.js";
 import type { HostTensor } from "../tensor/index.js";
 import { writeFileAtomically } from "../io/index.js";
-import { leakageMarkSchema } from "./leakage-gate.js";
+import { leakageMarkSchema } from "./leakage-mark.js";
 
 /** Version of the layout below; a reader refuses what is newer than it knows. */
 const formatVersion = 1;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { EchoDuetError } from "../errors.js";
 import { ioError } from "../io/index.js";
 import { runFiles } from "./run-files.js";
-import { holdsStages, latestStage } from "./staged-directory.js";
+import { holdsStages, latestStage } from "./staged-info.js";
 
 /**
  * The weights file that `--weights PATH` means: `path` itself where it is a file, else the best checkpoint of

@@ -29,16 +29,18 @@ export {
   probeFrames,
   SharedGradients,
 } from "./interference-probe.js";
-export { checkLeakage, describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-gate.js";
+export { checkLeakage } from "./leakage-gate.js";
+export { describeMark, type LeakageMark, leakageMarkSchema } from "./leakage-mark.js";
 export { requireSame, seenImages } from "./model-data.js";
 export { type Predictions, Predictor } from "./predictor.js";
 export * from "./progress.js";
 export { findWeights } from "./find-weights.js";
-export { type RunDirectory, readRunInfo } from "./run-directory.js";
+export type { RunDirectory } from "./run-directory.js";
 export { runFiles } from "./run-files.js";
+export { readRunInfo } from "./run-info.js";
 export { acquireLock, lockHolder } from "./run-lock.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
-export { holdsStages } from "./staged-directory.js";
+export { holdsStages } from "./staged-info.js";
 export { resumeStages, type StagedResult, trainStages } from "./staged-training.js";
 export { stepFlops } from "./step-flops.js";
 export { initialTensors } from "./state-layout.js";

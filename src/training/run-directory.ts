@@ -1,8 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
-import { z } from "zod";
 import { loadConfigFile, resolveTrainConfig, type TrainConfig } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
 import type { HostTensor } from "../tensor/index.js";
@@ -21,47 +19,10 @@ import {
   readEvents,
   type TrainingEvent,
 } from "./events.js";
-import { leakageMarkSchema } from "./leakage-gate.js";
-import { claimDirectory, claimFreeDirectory, readJsonFile, runFiles } from "./run-files.js";
+import { claimDirectory, claimFreeDirectory, runFiles } from "./run-files.js";
+import { describeRun, type RunInfo, type RunOrigin, readRunInfo } from "./run-info.js";
 import { acquireLock } from "./run-lock.js";
 import { TensorBoardLog } from "./tensorboard.js";
-
-/** Circumstances of a run, stored in `run.json`. */
-export const runInfoSchema = z.strictObject({
-  /** When the run was made, ISO 8601. */
-  created: z.iso.datetime(),
-  echoduet: z.string(),
-  node: z.string(),
-  onnxruntime: z.string(),
-  /** Operating system and processor architecture, such as `linux-x64`. */
-  platform: z.string(),
-  processor: z.string(),
-  cores: z.int(),
-  seed: z.int(),
-  data: z.strictObject({
-    path: z.string(),
-    fingerprint: z.string(),
-    /** What the training split shares with those that judge it; empty where nothing is shared. */
-    leakage: z.array(leakageMarkSchema).default([]),
-  }),
-});
-export type RunInfo = z.output<typeof runInfoSchema>;
-
-/** The part of `RunInfo` that only the caller knows. */
-export type RunOrigin = Pick<RunInfo, "echoduet" | "onnxruntime" | "seed" | "data">;
-
-/** `origin` with what this process and computer are. */
-export function describeRun(origin: RunOrigin): RunInfo {
-  const processors = cpus();
-  return {
-    created: new Date().toISOString(),
-    ...origin,
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    processor: processors[0]?.model.trim() ?? "unknown",
-    cores: processors.length,
-  };
-}
 
 /** An opened run and the checkpoint to go on from; null where it was stopped before its first one. */
 export interface ResumedRun {
@@ -226,12 +187,4 @@ export class RunDirectory {
     const text = readFileSync(this.file("metrics"), "utf8");
     this.metricsHeader = text === "" ? undefined : text.slice(0, text.indexOf("\n"));
   }
-}
-
-/**
- * The circumstances of the run in `path`.
- * @throws EchoDuetError `io` or `config` where `run.json` cannot be read or is damaged
- */
-export function readRunInfo(path: string): RunInfo {
-  return readJsonFile(join(path, runFiles.info), runInfoSchema);
 }

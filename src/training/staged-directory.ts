@@ -1,32 +1,11 @@
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
-import { z } from "zod";
 import { loadConfigFile, resolveStagedConfig, type StagedConfig } from "../config/index.js";
-import { EchoDuetError } from "../errors.js";
 import { removeTemporaryFiles, writeFileAtomically } from "../io/index.js";
-import { describeRun, runInfoSchema, type RunOrigin } from "./run-directory.js";
-import { claimFreeDirectory, readJsonFile, stagedFiles, stageFolder } from "./run-files.js";
+import { claimFreeDirectory, stagedFiles, stageFolder } from "./run-files.js";
+import { describeRun, type RunOrigin } from "./run-info.js";
 import { acquireLock } from "./run-lock.js";
-
-const finishedStageSchema = z.strictObject({
-  name: z.string(),
-  reason: z.enum(["completed", "early-stopping"]),
-  epochs: z.int(),
-  bestEpoch: z.int().nullable(),
-  bestFitness: z.number().nullable(),
-  /** Of the stage's latest validation. */
-  metrics: z.record(z.string(), z.number().nullable()),
-});
-/** How a stage ended. */
-export type FinishedStage = z.output<typeof finishedStageSchema>;
-
-const stagedInfoSchema = runInfoSchema.extend({
-  /** The stages that are done, in order. */
-  finished: z.array(finishedStageSchema),
-});
-/** Circumstances of a run in stages and what is done of it, stored in `stages.json`. */
-type StagedInfo = z.output<typeof stagedInfoSchema>;
+import { type FinishedStage, readStagedInfo, type StagedInfo } from "./staged-info.js";
 
 /**
  * The directory of one training in stages, locked against other processes while it is open. Each stage is an
@@ -102,27 +81,4 @@ export class StagedDirectory {
   private writeInfo(): void {
     writeFileAtomically(join(this.path, stagedFiles.info), `${JSON.stringify(this.current, null, 2)}\n`);
   }
-}
-
-/** Whether `path` is the directory of a run in stages. */
-export function holdsStages(path: string): boolean {
-  return existsSync(join(path, stagedFiles.config));
-}
-
-/**
- * The directory of the last finished stage of the run in stages in `path`.
- * @throws EchoDuetError `io` where none is finished
- */
-export function latestStage(path: string): string {
-  const { finished } = readStagedInfo(path);
-  const last = finished.at(-1);
-  if (last !== undefined) return join(path, stageFolder(finished.length - 1, last.name));
-  throw new EchoDuetError(
-    "io",
-    `${path}: expected a run with a finished stage, got none yet; train on with --resume ${path}, or give the folder of a stage`,
-  );
-}
-
-function readStagedInfo(path: string): StagedInfo {
-  return readJsonFile(join(path, stagedFiles.info), stagedInfoSchema);
 }

@@ -10,7 +10,8 @@ import { EchoDuetError } from "../errors.js";
 import { createModel, type Model } from "../models/index.js";
 import { deviceOptions, onnxruntimeVersion, resolveThreads } from "../runtime/index.js";
 import { checkLeakage } from "./leakage-gate.js";
-import { RunDirectory, type RunOrigin } from "./run-directory.js";
+import { RunDirectory } from "./run-directory.js";
+import type { RunOrigin } from "./run-info.js";
 import { checkTraining } from "./session.js";
 import { startingTensors } from "./starting-tensors.js";
 import {

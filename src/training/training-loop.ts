@@ -19,7 +19,7 @@ import { alarmStateSchema, BalanceWatch } from "./balance-watch.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { evaluate, fitnessOf, headlineMetrics } from "./evaluate.js";
 import type { InterferenceProbe } from "./interference-probe.js";
-import { describeMark, type LeakageMark } from "./leakage-gate.js";
+import { describeMark, type LeakageMark } from "./leakage-mark.js";
 import { openProbe } from "./open-probe.js";
 import { Predictor } from "./predictor.js";
 import { type ProgressListener, type StepProgress, silentProgress } from "./progress.js";

@@ -6,16 +6,15 @@ import { PassThrough } from "node:stream";
 import { afterAll, describe, expect, it } from "vitest";
 import { exitCodes, formatError, reportError } from "../../src/cli/format-error.js";
 import {
-  addTrainOptions,
   deviceOption,
   parseCount,
   parseShare,
   shareOption,
   sizeOption,
   threadsOption,
-  trainConfigOf,
 } from "../../src/cli/options.js";
 import { formatDuration, ProgressBar } from "../../src/cli/progress-bar.js";
+import { addTrainOptions, trainConfigOf } from "../../src/cli/train-options.js";
 import type { StageProgress } from "../../src/training/index.js";
 import type { TrainConfig } from "../../src/config/index.js";
 import { EchoDuetError } from "../../src/errors.js";

@@ -4,7 +4,9 @@ import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { drawChecks, pickFrames } from "../../src/cli/check-pictures.js";
-import { convertCommand, formatReport, sourceOf } from "../../src/cli/commands/convert.js";
+import { convertCommand } from "../../src/cli/commands/convert.js";
+import { sourceOf } from "../../src/cli/convert-source.js";
+import { formatConversion } from "../../src/cli/convert-text.js";
 import {
   type ConvertReport,
   convert,
@@ -358,7 +360,7 @@ describe("the command", () => {
       drops: Array.from({ length: 30 }, () => ({ ...place, kind: "box" as const, reason: "why" })),
       changes: Array.from({ length: 25 }, () => ({ ...place, line: 3, what: "what" })),
     };
-    const lines = formatReport(report).split("\n");
+    const lines = formatConversion(report).split("\n");
     expect(lines.filter((line) => line === "dropped box: a.json: annotations[1] (id 7): why")).toHaveLength(
       30,
     );

@@ -17,6 +17,8 @@ const manifest = JSON.parse(read("package.json")) as {
 };
 const subpaths = Object.keys(manifest.exports).filter((path) => path !== "./package.json");
 
+const made = await Promise.all(Object.values(commands).map((load) => load()));
+
 /** Rooms for the program's own use. */
 const internal = ["cli", "io", "threads"];
 
@@ -123,7 +125,7 @@ describe("examples/sweep.yaml", () => {
 });
 
 describe("docs/cli.md", () => {
-  it.each(commands.map((make) => make()))("describes every option of $_name, and no other", (command) => {
+  it.each(made)("describes every option of $_name, and no other", (command) => {
     const section = sectionOf(command);
     // Options stand at the start of a table's row, so that the text may name those of other commands.
     const rows = section.split("\n").filter((line) => line.startsWith("| `--"));

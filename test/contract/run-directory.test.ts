@@ -17,7 +17,8 @@ import { EchoDuetError } from "../../src/errors.js";
 import { fromNumbers } from "../../src/tensor/index.js";
 import { AppendedLog, formatCsvLine, formatEvent, readEvents } from "../../src/training/events.js";
 import { findWeights } from "../../src/training/find-weights.js";
-import { RunDirectory, readRunInfo } from "../../src/training/run-directory.js";
+import { RunDirectory } from "../../src/training/run-directory.js";
+import { readRunInfo } from "../../src/training/run-info.js";
 import { runFiles } from "../../src/training/run-files.js";
 
 const root = mkdtempSync(join(tmpdir(), "echoduet-run-"));

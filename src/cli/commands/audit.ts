@@ -1,7 +1,6 @@
 import { Command, Option } from "commander";
-import { type AuditReport, runAudit, type Severity } from "../../data/audit/index.js";
-import { refuseEditedPlan, type WrittenPlan, writeRepairPlan } from "../../data/repair/index.js";
-import { formatAudit } from "../audit-text.js";
+import type { AuditReport, Severity } from "../../data/audit/index.js";
+import type { WrittenPlan } from "../../data/repair/index.js";
 import { writeFileAtomically } from "../../io/index.js";
 import { exitCodes } from "../format-error.js";
 import { jsonOption, parseCount } from "../options.js";
@@ -43,6 +42,9 @@ async function run(
   data: string,
   { json, html, fix, force, images, failOn, workers }: AuditCommandOptions,
 ): Promise<void> {
+  const { runAudit } = await import("../../data/audit/index.js");
+  const { refuseEditedPlan, writeRepairPlan } = await import("../../data/repair/index.js");
+  const { formatAudit } = await import("../audit-text.js");
   // Before the images are decoded, which takes its time.
   if (fix !== undefined && !force) refuseEditedPlan(fix);
   const audit = await runAudit(data, { images, workers, onProgress });

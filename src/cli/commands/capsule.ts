@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Command } from "commander";
-import { type Capsule, packCapsule } from "../../experiments/index.js";
+import type { Capsule } from "../../experiments/index.js";
 import { writeFileAtomically } from "../../io/index.js";
 import { jsonOption } from "../options.js";
 
@@ -11,7 +11,8 @@ export function capsuleCommand(): Command {
     .argument("<run>", "the run's directory")
     .option("--out <file>", "the capsule; by default capsule.json in the run's directory")
     .addOption(jsonOption())
-    .action((run: string, { out, json }: { out?: string; json?: boolean }) => {
+    .action(async (run: string, { out, json }: { out?: string; json?: boolean }) => {
+      const { packCapsule } = await import("../../experiments/index.js");
       const capsule = packCapsule(run);
       const file = out ?? join(run, "capsule.json");
       writeFileAtomically(file, `${JSON.stringify(capsule)}\n`);

@@ -29,7 +29,6 @@ export function compareCommand(): Command {
     .addOption(new Option("--csv", "print CSV, one row a number").conflicts(["json", "markdown"]))
     .addOption(new Option("--markdown", "print Markdown").conflicts(["json", "csv"]))
     .action(async (paths: string[], { json, csv, markdown, ...options }: CompareCommandOptions) => {
-      // Experiments load the charts as well, which take a while.
       const { compare } = await import("../../experiments/index.js");
       const { comparisonCsv, comparisonMarkdown, formatComparison } = await import("../compare-text.js");
       const report = await compare({

@@ -16,7 +16,6 @@ export function curvesCommand(): Command {
     .option("--out <dir>", "folder of the figures; by default curves in the run, or curves for several runs")
     .addOption(jsonOption())
     .action(async (runs: string[], { out, json }: CurvesOptions) => {
-      // The charts take a while to load, and no other command needs them.
       const { drawCurves } = await import("../../experiments/index.js");
       const drawn = await drawCurves(runs, out);
       if (json) {

@@ -1,21 +1,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
-import { resolveTrainConfig } from "../../config/index.js";
-import { listFrames, loadDataDescription } from "../../data/index.js";
-import { simulate } from "../../data/simulate/index.js";
-import {
-  drawPrediction,
-  drawSheet,
-  openPredictor,
-  PictureFolder,
-  predictImage,
-  validate,
-} from "../../serving/index.js";
-import { randomStream } from "../../tensor/index.js";
-import { train } from "../../training/index.js";
 import { parseCount } from "../options.js";
-import { formatReport } from "./val.js";
-import { withTerminal } from "./train.js";
+import { withTerminal } from "../terminal.js";
 
 /** Simulated patients of the demo, and how its model is trained: from nothing, in minutes on two cores. */
 const simulation = { patients: 60, framesPerClip: 2, clipsPerPatient: 6, size: { width: 320, height: 240 } };
@@ -56,6 +42,11 @@ export function demoCommand(): Command {
 }
 
 async function run({ out, seed, threads }: DemoOptions): Promise<void> {
+  const { resolveTrainConfig } = await import("../../config/index.js");
+  const { simulate } = await import("../../data/simulate/index.js");
+  const { validate } = await import("../../serving/index.js");
+  const { train } = await import("../../training/index.js");
+  const { formatValidation } = await import("../validation-text.js");
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const folder = join(out, `data-seed${seed}`);
   say(`simulating ${simulation.patients} patients in ${folder}`);
@@ -71,7 +62,7 @@ async function run({ out, seed, threads }: DemoOptions): Promise<void> {
     const { run: weights } = await train(config, terminal);
     terminal.progress.stop();
     const report = await validate({ weights, data, split: "test", batch: 16, device: "cpu", threads });
-    process.stdout.write(`${formatReport(report)}\n`);
+    process.stdout.write(`${formatValidation(report)}\n`);
     const sheet = await drawPictures(weights, data, { folder: join(weights, "pictures"), threads, seed });
     process.stdout.write(`run: ${weights}\npictures (truth green, prediction red): ${sheet}\n`);
   });
@@ -83,6 +74,11 @@ async function drawPictures(
   data: string,
   { folder, threads, seed }: { folder: string; threads: number; seed: number },
 ): Promise<string> {
+  const { listFrames, loadDataDescription } = await import("../../data/index.js");
+  const { drawPrediction, drawSheet, openPredictor, PictureFolder, predictImage } = await import(
+    "../../serving/index.js"
+  );
+  const { randomStream } = await import("../../tensor/index.js");
   const frames = listFrames(loadDataDescription(data), "test");
   const picked = randomStream(seed, "pictures").shuffled(frames).slice(0, pictureCount);
   const opened = await openPredictor(weights, { device: "cpu", threads });

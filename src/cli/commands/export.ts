@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { exportModel } from "../../serving/index.js";
 import { jsonOption, sizeOption, threadsOption } from "../options.js";
 
 interface ExportCommandOptions {
@@ -20,6 +19,7 @@ export function exportCommand(): Command {
     .addOption(threadsOption())
     .addOption(jsonOption())
     .action(async ({ json, ...options }: ExportCommandOptions) => {
+      const { exportModel } = await import("../../serving/index.js");
       const result = await exportModel(options);
       const { file, bytes, largestDifference, metadata } = result;
       process.stdout.write(

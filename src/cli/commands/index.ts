@@ -1,45 +1,35 @@
 import type { Command } from "commander";
-import { auditCommand } from "./audit.js";
-import { augmentCommand } from "./augment.js";
-import { capsuleCommand } from "./capsule.js";
-import { compareCommand } from "./compare.js";
-import { convertCommand } from "./convert.js";
-import { curvesCommand } from "./curves.js";
-import { demoCommand } from "./demo.js";
-import { exportCommand } from "./export.js";
-import { infoCommand } from "./info.js";
-import { interferenceCommand } from "./interference.js";
-import { predictCommand } from "./predict.js";
-import { repairCommand } from "./repair.js";
-import { replayCommand } from "./replay.js";
-import { reportCommand } from "./report.js";
-import { simulateCommand } from "./simulate.js";
-import { splitCommand } from "./split.js";
-import { studyCommand } from "./study.js";
-import { sweepCommand } from "./sweep.js";
-import { trainCommand } from "./train.js";
-import { valCommand } from "./val.js";
 
-/** Every command, in the order in which the help lists them: the data first, then models. */
-export const commands: readonly (() => Command)[] = [
-  auditCommand,
-  convertCommand,
-  repairCommand,
-  splitCommand,
-  simulateCommand,
-  augmentCommand,
-  trainCommand,
-  sweepCommand,
-  studyCommand,
-  capsuleCommand,
-  replayCommand,
-  curvesCommand,
-  valCommand,
-  compareCommand,
-  reportCommand,
-  interferenceCommand,
-  predictCommand,
-  exportCommand,
-  infoCommand,
-  demoCommand,
-];
+/**
+ * Every command by name, in the order in which the help lists them: the data first, then models. A command's file
+ * holds its options and help, and loads what it does when it runs.
+ */
+export const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  audit: async () => (await import("./audit.js")).auditCommand(),
+  convert: async () => (await import("./convert.js")).convertCommand(),
+  repair: async () => (await import("./repair.js")).repairCommand(),
+  split: async () => (await import("./split.js")).splitCommand(),
+  simulate: async () => (await import("./simulate.js")).simulateCommand(),
+  augment: async () => (await import("./augment.js")).augmentCommand(),
+  train: async () => (await import("./train.js")).trainCommand(),
+  sweep: async () => (await import("./sweep.js")).sweepCommand(),
+  study: async () => (await import("./study.js")).studyCommand(),
+  capsule: async () => (await import("./capsule.js")).capsuleCommand(),
+  replay: async () => (await import("./replay.js")).replayCommand(),
+  curves: async () => (await import("./curves.js")).curvesCommand(),
+  val: async () => (await import("./val.js")).valCommand(),
+  compare: async () => (await import("./compare.js")).compareCommand(),
+  report: async () => (await import("./report.js")).reportCommand(),
+  interference: async () => (await import("./interference.js")).interferenceCommand(),
+  predict: async () => (await import("./predict.js")).predictCommand(),
+  export: async () => (await import("./export.js")).exportCommand(),
+  info: async () => (await import("./info.js")).infoCommand(),
+  demo: async () => (await import("./demo.js")).demoCommand(),
+};
+
+/** The commands that a command line needs: the one that it names first, none for the version, else all. */
+export async function commandsFor([first = ""]: readonly string[]): Promise<Command[]> {
+  if (["-V", "--version"].includes(first)) return [];
+  const named = Object.hasOwn(commands, first) ? [first] : Object.keys(commands);
+  return Promise.all(named.map((name) => commands[name]()));
+}

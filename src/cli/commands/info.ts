@@ -1,6 +1,5 @@
 import { Command, Option } from "commander";
 import { EchoDuetError } from "../../errors.js";
-import { chooseDesigns, compareDesigns, designsAt } from "../../experiments/index.js";
 import {
   createModel,
   formatSummary,
@@ -13,8 +12,6 @@ import {
   type Yolov5Size,
   yolov5Sizes,
 } from "../../models/index.js";
-import { resolveThreads } from "../../runtime/index.js";
-import { formatDesigns } from "../designs-text.js";
 import { jsonOption, parseCount, sizeOption, threadsOption } from "../options.js";
 
 interface InfoOptions {
@@ -95,6 +92,9 @@ async function compare(name: string | undefined, options: InfoOptions): Promise<
       `--compare: expects no model, got ${name}; give --scale n, s, m, l or x`,
     );
   }
+  const { chooseDesigns, compareDesigns, designsAt } = await import("../../experiments/index.js");
+  const { resolveThreads } = await import("../../runtime/index.js");
+  const { formatDesigns } = await import("../designs-text.js");
   const { size, batch, classes, views, scale, measure, rounds, json } = options;
   const threads = resolveThreads(options.threads);
   const designs = designsAt(scale);

@@ -2,8 +2,6 @@ import { Command } from "commander";
 import { EchoDuetError } from "../../errors.js";
 import { writeFileAtomically } from "../../io/index.js";
 import type { DeviceName } from "../../runtime/index.js";
-import { compareFeatures, measureInterference } from "../../serving/index.js";
-import { formatFeatures, formatInterference } from "../interference-text.js";
 import { deviceOption, jsonOption, parseCount, sizeOption, threadsOption } from "../options.js";
 
 interface InterferenceCommandOptions {
@@ -64,6 +62,8 @@ async function run(
         : `interference: expected one run, got ${runs.length}; give --features to compare three`,
     );
   }
+  const { compareFeatures, measureInterference } = await import("../../serving/index.js");
+  const { formatFeatures, formatInterference } = await import("../interference-text.js");
   const print = (report: object, text: () => string) => {
     const whole = `${JSON.stringify(report, null, 2)}\n`;
     if (out !== undefined) writeFileAtomically(out, whole);

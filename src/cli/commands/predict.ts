@@ -1,13 +1,6 @@
 import { Command } from "commander";
 import type { DeviceName } from "../../runtime/index.js";
-import {
-  drawPrediction,
-  type ImagePrediction,
-  listSources,
-  openPredictor,
-  PictureFolder,
-  predictImage,
-} from "../../serving/index.js";
+import type { ImagePrediction } from "../../serving/index.js";
 import { deviceOption, jsonOption, shareOption, sizeOption, threadsOption } from "../options.js";
 
 interface PredictOptions {
@@ -44,6 +37,10 @@ export function predictCommand(): Command {
 }
 
 async function run(options: PredictOptions): Promise<void> {
+  // Not by the room's index, which loads validation, export and analyses as well, and with them the training.
+  const { drawPrediction, listSources, openPredictor, PictureFolder, predictImage } = await import(
+    "../../serving/predict.js"
+  );
   const sources = await listSources(options.source);
   const opened = await openPredictor(options.weights, options);
   const thresholds = { confidence: options.conf, iou: options.iou };

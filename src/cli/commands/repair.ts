@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { type RepairSummary, type RevertSummary, repairData, revertRepair } from "../../data/repair/index.js";
+import type { RepairSummary, RevertSummary } from "../../data/repair/index.js";
 import { EchoDuetError } from "../../errors.js";
 import { jsonOption } from "../options.js";
 
@@ -20,11 +20,12 @@ export function repairCommand(): Command {
     .option("--revert <dir>", "a repaired copy to undo; it is only read")
     .requiredOption("--out <dir>", "folder to make, outside the data")
     .addOption(jsonOption())
-    .action(({ plan, revert, out, json }: RepairCommandOptions) => {
+    .action(async ({ plan, revert, out, json }: RepairCommandOptions) => {
       if ((plan === undefined) === (revert === undefined)) {
         const got = plan === undefined ? "neither" : "both";
         throw new EchoDuetError("config", `repair: expected either --plan or --revert, got ${got}; give one`);
       }
+      const { repairData, revertRepair } = await import("../../data/repair/index.js");
       const text =
         plan !== undefined
           ? tell(repairData(plan, out, { onProgress }), json, formatRepair)

@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { type ReplayOptions, type ReplayReport, replayCapsule } from "../../experiments/index.js";
+import type { ReplayOptions, ReplayReport } from "../../experiments/index.js";
 import { exitCodes } from "../format-error.js";
 import { jsonOption } from "../options.js";
-import { withTerminal } from "./train.js";
+import { withTerminal } from "../terminal.js";
 
 /** `echoduet replay CAPSULE`: trains again, and says whether it came out the same. */
 export function replayCommand(): Command {
@@ -18,6 +18,7 @@ export function replayCommand(): Command {
     .option("--classification-weights <file>", "the same of its classification branch")
     .addOption(jsonOption())
     .action(async (capsule: string, { json, ...options }: ReplayOptions & { json?: boolean }) => {
+      const { replayCapsule } = await import("../../experiments/index.js");
       await withTerminal(async (terminal) => {
         const report = await replayCapsule(capsule, options, terminal);
         terminal.progress.stop();

@@ -1,17 +1,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { EchoDuetError } from "../../errors.js";
-import { toNumber } from "../../config/index.js";
+import { toNumber } from "../../config/text-values.js";
 import { counted } from "../../data/audit/words.js";
-import {
-  FAULT_KINDS,
-  type FaultKind,
-  faultNames,
-  type SimulationOptions,
-  type SimulationSummary,
-  simulate,
-  VALVES,
-  VIEWS,
-} from "../../data/simulate/index.js";
+import { VALVES, VIEWS } from "../../data/simulate/anatomy.js";
+import { FAULT_KINDS, type FaultKind, faultNames } from "../../data/simulate/fault-kinds.js";
+import type { SimulationOptions, SimulationSummary } from "../../data/simulate/index.js";
 import { jsonOption, parseCount, shareOption } from "../options.js";
 
 type Amounts = Partial<Record<string, number>>;
@@ -60,6 +53,7 @@ export function simulateCommand(): Command {
 }
 
 async function run(options: SimulateCommandOptions): Promise<void> {
+  const { simulate } = await import("../../data/simulate/index.js");
   const { out, patients, seed, size, difficulty } = options;
   const summary = await simulate({
     ...{ out, patients, seed, size, difficulty, onProgress },

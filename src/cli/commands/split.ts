@@ -1,17 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { toNumber } from "../../config/index.js";
-import { loadDataDescription } from "../../data/index.js";
-import {
-  collectFrames,
-  compareFrames,
-  type FrameRatios,
-  type GroupBy,
-  splitFrames,
-  type SplitSummary,
-  summariseSplit,
-  type WrittenSplit,
-  writeSplit,
-} from "../../data/split/index.js";
+import { toNumber } from "../../config/text-values.js";
+import type { FrameRatios, GroupBy, SplitSummary, WrittenSplit } from "../../data/split/index.js";
 import { EchoDuetError } from "../../errors.js";
 import { jsonOption, parseCount } from "../options.js";
 
@@ -48,6 +37,10 @@ export function splitCommand(): Command {
       if (options.ratios !== undefined && folds !== undefined) {
         throw new EchoDuetError("config", "split: expected either --ratios or --folds, got both; give one");
       }
+      const { loadDataDescription } = await import("../../data/index.js");
+      const { collectFrames, compareFrames, splitFrames, summariseSplit, writeSplit } = await import(
+        "../../data/split/index.js"
+      );
       const ratios = folds === undefined ? (options.ratios ?? defaultRatios) : undefined;
       const description = loadDataDescription(data);
       const frames = collectFrames(description);

@@ -1,10 +1,7 @@
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { study, studyFiles } from "../../experiments/index.js";
-import { formatComparison } from "../compare-text.js";
 import { exitCodes } from "../format-error.js";
 import { jsonOption, parseCount } from "../options.js";
-import { localTrainings, withInterrupt } from "../sweeping.js";
 import { formatEstimate } from "../sweep-text.js";
 
 interface StudyCommandOptions {
@@ -45,6 +42,9 @@ async function run(
   data: string,
   { budget, out, weights, scale, cores, dryRun, json }: StudyCommandOptions,
 ): Promise<void> {
+  const { study, studyFiles } = await import("../../experiments/index.js");
+  const { localTrainings, withInterrupt } = await import("../sweeping.js");
+  const { formatComparison } = await import("../compare-text.js");
   const { report, failed } = await withInterrupt((signal, table) =>
     study({
       data,
@@ -65,7 +65,8 @@ async function run(
   process.stdout.write(`${json ? JSON.stringify(report, null, 2) : formatComparison(report)}\n`);
   if (!json && report.recommendation) {
     process.stdout.write(
-      `\nto train the recommended design in earnest: echoduet train --config ${join(out, studyFiles.recommended)}\n`,
+      `\nreport: ${join(out, studyFiles.reports.en)}, in Traditional Chinese ${join(out, studyFiles.reports["zh-TW"])}\n` +
+        `to train the recommended design in earnest: echoduet train --config ${join(out, studyFiles.recommended)}\n`,
     );
   }
   if (failed > 0) process.exitCode = exitCodes.userError;

@@ -1,9 +1,8 @@
 import { Command } from "commander";
-import { prepareSweep, requireHours, runSweep, type SweepStatus } from "../../experiments/index.js";
+import type { prepareSweep, SweepStatus } from "../../experiments/index.js";
 import { exitCodes } from "../format-error.js";
 import { jsonOption } from "../options.js";
-import { localTrainings, withInterrupt } from "../sweeping.js";
-import { formatEstimate, formatEnd } from "../sweep-text.js";
+import { formatEnd, formatEstimate } from "../sweep-text.js";
 
 interface SweepCommandOptions {
   readonly out?: string;
@@ -24,6 +23,8 @@ export function sweepCommand(): Command {
     .option("--retry-failed", "try failed runs again")
     .addOption(jsonOption())
     .action(async (file: string, options: SweepCommandOptions) => {
+      const { prepareSweep, requireHours, runSweep } = await import("../../experiments/index.js");
+      const { localTrainings, withInterrupt } = await import("../sweeping.js");
       const say = (text: string): void => void process.stderr.write(`${text}\n`);
       const { out, dryRun = false, json } = options;
       const prepared = await prepareSweep(file, { out, dryRun, onMessage: say });

@@ -1,18 +1,10 @@
 import { Command } from "commander";
 import { EchoDuetError } from "../../errors.js";
 import type { StagedConfig, TrainConfig } from "../../config/index.js";
-import {
-  holdsStages,
-  resume,
-  resumeStages,
-  type StagedResult,
-  type TrainOptions,
-  type TrainResult,
-  train,
-  trainStages,
-} from "../../training/index.js";
-import { jsonOption, addTrainOptions, trainConfigOf, trainOverrides } from "../options.js";
-import { ProgressBar } from "../progress-bar.js";
+import type { StagedResult, TrainOptions, TrainResult } from "../../training/index.js";
+import { jsonOption } from "../options.js";
+import { withTerminal } from "../terminal.js";
+import { addTrainOptions, trainConfigOf, trainOverrides } from "../train-options.js";
 
 /** `echoduet train`: trains a model in a new run directory, or goes on with one. */
 export function trainCommand(): Command {
@@ -38,6 +30,7 @@ async function begin(
   config: TrainConfig | StagedConfig,
   options: TrainOptions,
 ): Promise<TrainResult | StagedResult> {
+  const { train, trainStages } = await import("../../training/index.js");
   if (!("stages" in config)) return train(config, options);
   if (options.inPlace) {
     throw new EchoDuetError("config", "--in-place: expects a training without stages; leave it out");
@@ -45,7 +38,8 @@ async function begin(
   return trainStages(config, options);
 }
 
-function goOn(directory: string, options: TrainOptions): Promise<TrainResult | StagedResult> {
+async function goOn(directory: string, options: TrainOptions): Promise<TrainResult | StagedResult> {
+  const { holdsStages, resume, resumeStages } = await import("../../training/index.js");
   return holdsStages(directory) ? resumeStages(directory, options) : resume(directory, options);
 }
 
@@ -67,26 +61,4 @@ function onlyResume(directory: string, options: Readonly<Record<string, unknown>
     );
   }
   return directory;
-}
-
-/** Runs `work` with a progress bar; the first Ctrl-C asks it to save and stop, the second kills it. */
-export async function withTerminal(
-  work: (options: TrainOptions & { readonly progress: ProgressBar }) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController();
-  const progress = new ProgressBar();
-  const interrupt = () => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
-    progress.onMessage("interrupted: saving a checkpoint after this step (again to stop at once)");
-  };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
-  try {
-    await work({ progress, signal: controller.signal });
-  } finally {
-    progress.stop();
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
-  }
 }

@@ -3,7 +3,8 @@ import { basename, dirname, extname, join, relative, sep } from "node:path";
 import { EchoDuetError } from "../../errors.js";
 import { errnoOf } from "../../io/index.js";
 import { type DataDescription, liesInside, type SplitName } from "../description.js";
-import { identify, imageExtensions, labelPathOf, listImages } from "../frames.js";
+import { identify, listImages } from "../frames.js";
+import { imageExtensions, labelPathOf } from "../image-paths.js";
 import { type LabelFault, type ScannedBox, type ScannedView, scanLabel } from "../labels.js";
 import { sortedDistinct } from "./order.js";
 

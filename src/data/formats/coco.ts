@@ -3,7 +3,7 @@ import { basename, extname, resolve } from "node:path";
 import sharp from "sharp";
 import { EchoDuetError } from "../../errors.js";
 import { liesInside, type SplitName } from "../description.js";
-import { imageExtensions } from "../frames.js";
+import { imageExtensions } from "../image-paths.js";
 import { isPlaceless, kindOf, shapeOf } from "./coco-geometry.js";
 import {
   type CocoAnnotation,

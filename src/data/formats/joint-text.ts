@@ -2,7 +2,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, extname, join, sep } from "node:path";
 import { EchoDuetError } from "../../errors.js";
 import { type DataDescription, loadDataDescription, type SplitName } from "../description.js";
-import { imageExtensions, labelPathOf, listImages, readLabelText } from "../frames.js";
+import { listImages, readLabelText } from "../frames.js";
+import { imageExtensions, labelPathOf } from "../image-paths.js";
 import { type ScannedLabel, scanLabel } from "../labels.js";
 import {
   agreedView,

@@ -6,7 +6,7 @@ import { ioError, sha256File } from "../../io/index.js";
 import { compareCodeUnits } from "../audit/order.js";
 import { type DataScan, relativeName } from "../audit/scan.js";
 import { liesInside } from "../description.js";
-import { imageExtensions } from "../frames.js";
+import { imageExtensions } from "../image-paths.js";
 import type { DataFingerprint } from "./plan.js";
 
 /** A file of a data set; `name` is its path from the data set's folder, with forward slashes. */

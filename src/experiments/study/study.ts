@@ -11,6 +11,7 @@ import { collectFrames } from "../../data/split/index.js";
 import { EchoDuetError } from "../../errors.js";
 import { ioError, writeFileAtomically } from "../../io/index.js";
 import { type CompareReport, compare, finalReportFile } from "../compare/index.js";
+import { languages, writeReport } from "../report/index.js";
 import {
   type Executor,
   type PreparedSweep,
@@ -39,8 +40,12 @@ export const studyFiles = {
   auditPage: "audit.html",
   sweepFile: "study.yaml",
   sweep: "sweep",
+  reports: { en: "report.html", "zh-TW": "report.zh-TW.html" },
   recommended: "recommended.yaml",
 } as const;
+
+/** How comparison and reports score. */
+const scoring = { resamples: 1000, device: "cpu", threads: 1 } as const;
 
 /** What a study is asked for. */
 export interface StudyOptions {
@@ -94,6 +99,18 @@ export async function study(options: StudyOptions): Promise<StudyResult> {
     });
     const report = await compared(sweep, onMessage);
     writeRecommended(options, report, prepared);
+    for (const language of languages) {
+      const file = join(out, studyFiles.reports[language]);
+      await writeReport(file, {
+        path: sweep,
+        language,
+        format: "html",
+        images: true,
+        measure: false,
+        ...scoring,
+        onProgress: onMessage,
+      });
+    }
     return { report, failed: status.runs.filter(({ state }) => state === "failed").length };
   } finally {
     prepared.release();
@@ -220,15 +237,7 @@ function sweepText(options: StudyOptions, protocol: Protocol): string {
 async function compared(sweep: string, onProgress: (message: string) => void): Promise<CompareReport> {
   const file = join(sweep, finalReportFile);
   if (existsSync(file)) return parseJson(file) as CompareReport;
-  return compare({
-    paths: [sweep],
-    final: true,
-    measure: true,
-    resamples: 1000,
-    device: "cpu",
-    threads: 1,
-    onProgress,
-  });
+  return compare({ paths: [sweep], final: true, measure: true, ...scoring, onProgress });
 }
 
 function writeRecommended(options: StudyOptions, report: CompareReport, { plan }: PreparedSweep): void {
