@@ -69,7 +69,7 @@ function runTable(runs: readonly RunHistory[]): string {
         .join("")}</tr>`,
   );
   const heads = ["run", "model", "seed", "epochs", "steps", "training data", "version", "folder"];
-  return `<div class="wide"><table><thead><tr>${heads.map((head) => `<th scope="col">${head}</th>`).join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return table("Runs", heads, rows);
 }
 
 function section(
@@ -107,5 +107,11 @@ function alarmTable(runs: readonly RunHistory[]): string {
     );
   const left = alarms.length - rows.length;
   const rest = left > 0 ? `<p>${left} more are in events.jsonl.</p>` : "";
-  return `<div class="wide"><table><thead><tr><th>run</th><th>step</th><th>alarm</th><th>task</th><th>message</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>${rest}`;
+  return `${table("Alarms", ["run", "step", "alarm", "task", "message"], rows)}${rest}`;
+}
+
+/** A table of rows that are markup; where the window is narrow it scrolls sideways by itself, with the keyboard too. */
+function table(name: string, heads: readonly string[], rows: readonly string[]): string {
+  const titles = heads.map((head) => `<th scope="col">${head}</th>`).join("");
+  return `<div class="wide" role="region" aria-label="${name}" tabindex="0"><table><thead><tr>${titles}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }

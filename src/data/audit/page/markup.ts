@@ -11,11 +11,15 @@ export function escapeHtml(text: string | number): string {
 /** A cell of a table: text, or markup that is safe already. */
 export type Cell = string | number | { readonly html: string; readonly shade?: number };
 
-/** A table; cells are escaped, numbers aligned right. `shade` 0..1 tints a cell. */
-export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
+/**
+ * A table called `name`; cells are escaped, numbers aligned right. `shade` 0..1 tints a cell. Where the window is
+ * narrow it scrolls sideways by itself, with the keyboard too.
+ */
+export function table(name: string, head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const cells = rows.map((row) => `<tr>${row.map(cell).join("")}</tr>`).join("\n");
   const titles = head.map((title, i) => `<th${i > 0 ? ' class="n"' : ""}>${escapeHtml(title)}</th>`).join("");
-  return `<div class="wide"><table><thead><tr>${titles}</tr></thead><tbody>\n${cells}\n</tbody></table></div>`;
+  const place = `<div class="wide" role="region" aria-label="${escapeHtml(name)}" tabindex="0">`;
+  return `${place}<table><thead><tr>${titles}</tr></thead><tbody>\n${cells}\n</tbody></table></div>`;
 }
 
 function cell(content: Cell, column: number): string {

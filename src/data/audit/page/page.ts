@@ -104,6 +104,7 @@ function splitTable({ splits, classes, viewFrames }: AuditSummary): string {
     ...tallies.map(of),
   ];
   return table(
+    "Frames and boxes of each split",
     ["", ...Object.keys(splits)],
     [
       row("frames", (tally) => tally.frames),
@@ -135,7 +136,11 @@ function leakage({ leakage }: AuditSummary): string {
     frames,
     ...[patient, clip, duplicate].map((count) => cell(count, frames)),
   ]);
-  return table(["frames of", "all", "same patient", "same clip", "copy"], rows);
+  return table(
+    "Frames seen in another split",
+    ["frames of", "all", "same patient", "same clip", "copy"],
+    rows,
+  );
 }
 
 function patients(summary: AuditSummary): string {
@@ -158,7 +163,7 @@ function shift({ shift }: AuditSummary): string {
     shifted ? { html: "<b>shifted</b>", shade: 0.5 } : "",
   ]);
   return (
-    table(["", "distance", "p", "patients / clips / frames dealt", ""], rows) +
+    table("Distances between splits", ["", "distance", "p", "patients / clips / frames dealt", ""], rows) +
     paragraph(
       "Distance is the share of labels that would have to change for both splits to be alike. p is the chance of as " +
         "large a distance where patients, clips of patients in both splits, and frames of clips in both are dealt out at random.",
@@ -179,7 +184,7 @@ function mixedClips({ mixedClips, views }: AuditSummary): string {
     ]);
   const left = mixedClips.length - rows.length;
   return (
-    table(["clip", ...views, "", "majority", "dissenting frames"], rows) +
+    table("Clips of several views", ["clip", ...views, "", "majority", "dissenting frames"], rows) +
     paragraph(`${left > 0 ? `${left} more clips are listed by audit --json. ` : ""}${tieNote(mixedClips)}`)
   );
 }
@@ -207,7 +212,11 @@ function boxes({ boxes }: AuditSummary): string {
     ...[of.width, of.height, of.area, of.centreX, of.centreY].map(middle),
   ]);
   if (rows.length === 0) return "";
-  return table(["class", "boxes", "out of range", "width", "height", "area", "centre x", "centre y"], rows);
+  return table(
+    "Boxes of each class",
+    ["class", "boxes", "out of range", "width", "height", "area", "centre x", "centre y"],
+    rows,
+  );
 }
 
 /** Median and the middle nine tenths. */
@@ -236,7 +245,7 @@ function images({ images }: AuditSummary): string {
     (threshold === null
       ? "No threshold could be taken from them."
       : `Pairs up to ${threshold} bits (red) were compared pixel by pixel.`);
-  return table(["", ""], rows) + figure(hashDistances(images), caption);
+  return table("Images in numbers", ["", ""], rows) + figure(hashDistances(images), caption);
 }
 
 function upperFirst(text: string): string {
