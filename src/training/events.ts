@@ -57,7 +57,7 @@ const loggedEventSchema = z.discriminatedUnion("type", [
     overall: conflictSchema,
     layers: z.array(z.strictObject({ name: z.string(), ...conflictSchema.shape })),
   }),
-  /** A finished epoch: mean losses, speed, time spent waiting for images, resident memory. */
+  /** A finished epoch: mean losses, speed, time spent waiting for images, largest resident memory so far. */
   event("epoch", {
     losses: reals,
     seconds: real,

@@ -208,7 +208,7 @@ export class TrainingLoop {
       seconds,
       imagesPerSecond: (this.#state.images - imagesBefore) / seconds,
       loaderWaitSeconds: (this.#trainLoader.waitedMs - waitedBefore) / 1000,
-      memoryBytes: process.memoryUsage.rss(),
+      memoryBytes: process.resourceUsage().maxRSS * 1024,
     };
     await this.#finishEpoch(epoch, speed);
   }

@@ -20,7 +20,7 @@ export interface Cost {
   readonly stepSeconds: number | null;
   /** Median of the epochs of all runs, without validation (seconds). */
   readonly epochSeconds: number | null;
-  /** Largest resident memory of the process at the end of an epoch, over the runs (bytes). */
+  /** Largest resident memory of the process up to the end of its last epoch, the most of all runs (bytes). */
   readonly memoryBytes: number | null;
   /** Median of the network alone on one image (ms), measured here and now; null unless asked for. */
   readonly latencyMs: number | null;
