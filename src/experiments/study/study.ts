@@ -19,7 +19,7 @@ import {
   runSweep,
   type SweepStatus,
 } from "../sweep/index.js";
-import { priceProtocols } from "./choose-protocol.js";
+import { type PricedProtocol, priceProtocols } from "./choose-protocol.js";
 import type { Protocol } from "./protocols.js";
 import { earnestConfig } from "./recommended.js";
 import { studyFile } from "./study-file.js";
@@ -185,16 +185,18 @@ async function prepare(options: StudyOptions): Promise<PreparedSweep> {
     return prepareSweep(file, { out: directory, dryRun, onMessage });
   }
   const begun = performance.now();
-  for (const protocol of await affordable(options)) {
+  let ratio = 1;
+  for (const { protocol, hours: rough } of await affordable(options)) {
+    const left = () => hours - (performance.now() - begun) / 3600e3;
+    if (rough * ratio > left()) continue;
     writeFileAtomically(file, sweepText(options, protocol));
     const prepared = await prepareSweep(file, { out: directory, dryRun, onMessage });
-    const spent = (performance.now() - begun) / 3600e3;
-    if (prepared.estimate.wallSeconds / 3600 + spent <= hours) return prepared;
+    const exact = prepared.estimate.wallSeconds / 3600;
+    if (exact <= left()) return prepared;
     prepared.release();
     if (!dryRun) rmSync(directory, { recursive: true });
-    onMessage(
-      `${textOf(protocol)}: ${(prepared.estimate.wallSeconds / 3600).toFixed(1)} h, beyond the budget`,
-    );
+    onMessage(`${textOf(protocol)}: ${exact.toPrecision(2)} h, beyond the budget`);
+    ratio = exact / rough;
   }
   throw new EchoDuetError(
     "config",
@@ -203,13 +205,13 @@ async function prepare(options: StudyOptions): Promise<PreparedSweep> {
 }
 
 /** Protocols that may fit, the costliest first. */
-async function affordable({ onMessage, ...options }: StudyOptions): Promise<Protocol[]> {
+async function affordable({ onMessage, ...options }: StudyOptions): Promise<PricedProtocol[]> {
   const cores = options.cores ?? availableParallelism();
   const frames = collectFrames(loadDataDescription(options.data)).length;
   onMessage(`measuring a step on ${cores} cores`);
   const priced = await priceProtocols(baseOf(options), { frames, cores });
   for (const { protocol, hours } of priced) onMessage(`${textOf(protocol)}: about ${hours.toPrecision(2)} h`);
-  const fitting = priced.filter(({ hours }) => hours <= options.hours).map(({ protocol }) => protocol);
+  const fitting = priced.filter(({ hours }) => hours <= options.hours);
   if (fitting.length > 0) return fitting;
   const { hours } = priced.at(-1)!;
   throw new EchoDuetError(
