@@ -256,6 +256,7 @@ export const en = {
   "training.options": "All options",
   "training.environment": "Versions and machine",
   "chart.history": "{title}: curves of {runs} over the training; the table has some of their points.",
+  "chart.map": "{title}, of {runs}: the table has the mean and the extremes of every layer.",
   "chart.data": "Data: {title}",
 
   "detail.run": "Of run {run}, on its validation split.",

@@ -9,7 +9,7 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   none: "無",
 
   "report.title.run": "訓練報告：{run}",
-  "report.title.sweep": "掃描實驗報告：{sweep}",
+  "report.title.sweep": "參數掃描報告：{sweep}",
   "report.lead.run": "模型 {model}，採用最佳輪次的檢查點，在驗證集上評分。",
   "report.lead.sweep": "{designs} 種設計，共 {runs} 次已評分的訓練。所有選擇皆只依據驗證集。",
   "report.madeBy": "由 echoduet report {version} 版產生。",
@@ -145,7 +145,7 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   "column.epochTime": "秒／輪",
   "column.memory": "記憶體 MiB",
   "column.latency": "延遲 ms",
-  "column.front": "柏拉圖前緣",
+  "column.front": "Pareto 前緣",
   "column.sdSeedsMap": "種子間標準差，mAP@.5",
   "column.sdSeedsViews": "種子間標準差，平衡準確率",
   "column.sdFoldsMap": "折間標準差，mAP@.5",
@@ -254,6 +254,7 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   "training.options": "所有選項",
   "training.environment": "版本與機器",
   "chart.history": "{title}：{runs} 於訓練過程中的曲線；表格列出其中若干點。",
+  "chart.map": "{runs} 的{title}；表格列出各層的平均與極值。",
   "chart.data": "數據：{title}",
 
   "detail.run": "訓練 {run} 在其驗證集上的結果。",
