@@ -153,7 +153,7 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
         type: "scatter",
         symbolSize: 12,
         label: { show: true, position: "top", formatter: "{b}", color: "#1d2430", fontSize: 12 },
-        data: shown.map(({ letter, flops, isFront, [endpoint]: value }) => ({
+        data: together(shown, endpoint).map(({ letter, flops, isFront, [endpoint]: value }) => ({
           name: letter,
           value: [round(flops / 1e9), round(value ?? 0)],
           itemStyle: { color: isFront ? "#0072b2" : "#fff", borderColor: "#0072b2", borderWidth: 2 },
@@ -164,6 +164,18 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
   });
   const title = plainText(say("pareto.title"));
   return { name: "pareto", title, caption: "", legend: [], columns: charts.length === 2 ? 2 : 1, charts };
+}
+
+/** Points that lie on one another as one, with the letters of all. */
+function together(points: readonly ParetoPoint[], endpoint: "map50" | "balancedAccuracy"): ParetoPoint[] {
+  const places = new Map<string, ParetoPoint>();
+  for (const point of points) {
+    const place = `${point.flops} ${point[endpoint]}`;
+    const known = places.get(place);
+    const letter = known ? `${known.letter}, ${point.letter}` : point.letter;
+    places.set(place, { ...point, letter, isFront: point.isFront || known?.isFront === true });
+  }
+  return [...places.values()];
 }
 
 function unitOption(x: string, y: string, curves: readonly ClassCurve[]): EChartsOption {

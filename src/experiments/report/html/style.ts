@@ -79,7 +79,13 @@ footer { color: var(--soft); font-size: 13px; }
   th button::after { content: ""; }
   section { border: 0; padding: 6px 0; }
   .wide, .scroll { overflow: visible; }
-  table { font-size: 9.5px; }
+  table { font-size: 9px; min-width: 0; }
+  th, td, td.n, th.n { padding: 3px 6px 3px 0; }
+  .interval, .source, td.from, code { font-size: .9em; }
+  td.from { min-width: 12ch; overflow-wrap: anywhere; }
+  td data { white-space: normal; }
+  .charts.columns2 { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .charts.columns3 { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .drawing.of1, .drawing.of2, .drawing.of3 { min-width: 0; }
   .interval { white-space: normal; }
   figure, tr, .verdict, .legend { break-inside: avoid; }
