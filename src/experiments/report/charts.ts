@@ -1,7 +1,14 @@
 import type { EChartsOption } from "echarts";
 import type { ReliabilityBin } from "../../classification/index.js";
 import type { Chart, Figure } from "../curves/figures.js";
-import { axisStyle, fontFamily, type Line, lineOption, styleOf } from "../curves/line-chart.js";
+import {
+  axisStyle,
+  fontFamily,
+  type Line,
+  type LineStyle,
+  lineOption,
+  styleOf,
+} from "../curves/line-chart.js";
 import type { Point } from "../curves/run-history.js";
 import type { Texts } from "./messages/index.js";
 import { plainText } from "./values.js";
@@ -191,12 +198,17 @@ function linesOf(curves: readonly ClassCurve[]): Line[] {
   return curves.map(({ name, points }, i) => {
     const stride = Math.ceil(points.length / mostPoints);
     const kept = points.filter((_, at) => at % stride === 0 || at === points.length - 1);
-    return { name, points: kept, style: styleOf(i) };
+    return { name, points: kept, style: classStyle(i) };
   });
 }
 
+/** Colours are not all that tells the classes apart. */
+function classStyle(index: number): LineStyle {
+  return { ...styleOf(index), dash: (["solid", "dashed", "dotted"] as const)[index % 3] };
+}
+
 function legendOf(curves: readonly ClassCurve[]): Figure["legend"] {
-  return curves.map((curve, i) => ({ name: curve.name, ...styleOf(i) }));
+  return curves.map((curve, i) => ({ name: curve.name, ...classStyle(i) }));
 }
 
 /** Four digits are as fine as any picture of it. */
