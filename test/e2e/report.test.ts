@@ -2,7 +2,10 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
+import { DetectionMetrics } from "../../src/detection/index.js";
+import { gatherRuns } from "../../src/experiments/compare/gather.js";
 import type { CompareReport } from "../../src/experiments/index.js";
+import { predictBoxes } from "../../src/experiments/report/predict-boxes.js";
 import { readJournal } from "../../src/experiments/sweep/journal.js";
 import { runDirectoryOf } from "../../src/experiments/sweep/layout.js";
 import { foldsOf } from "../../src/experiments/sweep/folds.js";
@@ -79,6 +82,18 @@ describe("report of a run", () => {
     expect(page.replace(/xmlns(:\w+)?="[^"]*"/g, "")).not.toMatch(/https?:|<link|@import|url\((?!#)/);
     const ids = [...page.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id);
     expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
+  });
+
+  it("predicts the boxes that compare and val score, to the bit", async () => {
+    const { frames, names } = await predictBoxes(gatherRuns([run]).runs, { device: "cpu", threads: 1 });
+    const metrics = new DetectionMetrics(names.length);
+    for (const { prediction, boxes } of frames) {
+      expect(boxes?.detections).toHaveLength(prediction.detection?.confidence.length ?? Number.NaN);
+      if (prediction.detection) metrics.addMatched(prediction.detection);
+    }
+    const { map50, f1 } = metrics.summary(names);
+    const scored = compared.validation.designs[0].metrics;
+    expect({ map50, f1 }).toEqual({ map50: scored.map50?.value, f1: scored.f1?.value });
   });
 
   it("says the same in Traditional Chinese, without pictures where they are not wanted", async () => {
