@@ -5,9 +5,11 @@ import type { LineSeriesOption } from "echarts";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { curvesPage, drawCurves, figuresOf, readRunHistories } from "../../src/experiments/index.js";
-import { pictureOf } from "../../src/experiments/curves/picture.js";
+import { lineOption, styleOf } from "../../src/experiments/curves/line-chart.js";
+import { chartSvg, pictureOf } from "../../src/experiments/curves/picture.js";
 import { smooth, spansDecades, thin } from "../../src/experiments/curves/points.js";
 import type { Figure, Point } from "../../src/experiments/index.js";
+import { textsIn } from "../../src/experiments/report/messages/index.js";
 import { formatEvent } from "../../src/training/events.js";
 import { temporaryFolder } from "../support/cli.js";
 import { writeHistory } from "../support/training-history.js";
@@ -272,6 +274,31 @@ describe("the page", () => {
       expect(svg).not.toMatch(/<img|<b>|<script/);
       expect((await sharp(Buffer.from(svg)).metadata()).format).toBe("svg");
     }
+  });
+});
+
+describe("a chart", () => {
+  it("labels powers of ten below 1 in few digits", () => {
+    const line = { name: "a", points: [[0, 0.00002] as const, [1, 0.9] as const], style: styleOf(0) };
+    const option = lineOption({ x: "x", y: "y", lines: [line] });
+    const svg = chartSvg({ title: "", option, height: 300, kind: "lines" }, 400, "log");
+    expect(svg).toContain(">0.0001<");
+    expect(svg).not.toMatch(/9{6}|0{9}/);
+  });
+
+  it("says its texts in another language, its numbers the same", () => {
+    const chinese = figuresOf(readRunHistories([balanced]), textsIn("zh-TW").figures);
+    const english = figures(balanced);
+    expect(names(chinese)).toEqual(names(english));
+    chinese.forEach((figure, i) => {
+      expect(figure.title, figure.name).toMatch(/\p{Script=Han}/u);
+      const data = (each: Figure) =>
+        each.charts.map(({ option }) => (option.series as LineSeriesOption[]).map((one) => one.data));
+      expect(data(figure)).toEqual(data(english[i]));
+      const axes = figure.charts.flatMap(({ option }) => [option.xAxis ?? [], option.yAxis ?? []].flat());
+      const told = axes.map((axis) => ("name" in axis ? axis.name : "")).join();
+      expect(told, figure.name).not.toMatch(/step|epoch|loss|weight|gradient|cosine|layers/);
+    });
   });
 });
 

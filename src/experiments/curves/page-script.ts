@@ -35,6 +35,8 @@ document.querySelectorAll(".chart").forEach((place, i) => {
   const chart = echarts.init(place, null, { renderer: "svg" });
   option.tooltip.formatter = kind === "map" ? mapTooltip(option) : lineTooltip;
   option.tooltip.extraCssText = "max-width:min(420px,80vw);white-space:normal";
+  // Powers of ten below 1 are not exact: 0.0001 would be labelled 0.00009999999999999999.
+  if (option.yAxis.type === "log") option.yAxis.axisLabel.formatter = digits;
   fit(option, kind, place.clientWidth);
   chart.setOption(option);
   chart.group = figure;

@@ -69,6 +69,10 @@ export function chartSvg({ option, height }: Chart, chartWidth: number, id: stri
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: chartWidth, height });
   try {
     chart.setOption(option);
+    for (const yAxis of [option.yAxis ?? []].flat()) {
+      // Powers of ten below 1 are not exact: 0.0001 would be labelled 0.00009999999999999999.
+      if (yAxis.type === "log") chart.setOption({ yAxis: { axisLabel: { formatter: digits } } });
+    }
     return withOwnNames(chart.renderToSVGString(), id);
   } finally {
     // A chart that is not disposed of keeps the process alive.
@@ -88,6 +92,8 @@ function withOwnNames(svg: string, id: string): string {
     return own;
   });
 }
+
+const digits = (value: number): string => String(Number(value.toPrecision(4)));
 
 interface PlacedEntry {
   readonly entry: LegendEntry;

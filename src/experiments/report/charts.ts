@@ -1,7 +1,14 @@
 import type { EChartsOption } from "echarts";
 import type { ReliabilityBin } from "../../classification/index.js";
 import type { Chart, Figure } from "../curves/figures.js";
-import { axisStyle, fontFamily, type Line, lineOption, styleOf } from "../curves/line-chart.js";
+import {
+  axisStyle,
+  fontFamily,
+  type Line,
+  type LineStyle,
+  lineOption,
+  styleOf,
+} from "../curves/line-chart.js";
 import type { Point } from "../curves/run-history.js";
 import type { Texts } from "./messages/index.js";
 import { plainText } from "./values.js";
@@ -153,7 +160,7 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
         type: "scatter",
         symbolSize: 12,
         label: { show: true, position: "top", formatter: "{b}", color: "#1d2430", fontSize: 12 },
-        data: shown.map(({ letter, flops, isFront, [endpoint]: value }) => ({
+        data: together(shown, endpoint).map(({ letter, flops, isFront, [endpoint]: value }) => ({
           name: letter,
           value: [round(flops / 1e9), round(value ?? 0)],
           itemStyle: { color: isFront ? "#0072b2" : "#fff", borderColor: "#0072b2", borderWidth: 2 },
@@ -164,6 +171,18 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
   });
   const title = plainText(say("pareto.title"));
   return { name: "pareto", title, caption: "", legend: [], columns: charts.length === 2 ? 2 : 1, charts };
+}
+
+/** Points that lie on one another as one, with the letters of all. */
+function together(points: readonly ParetoPoint[], endpoint: "map50" | "balancedAccuracy"): ParetoPoint[] {
+  const places = new Map<string, ParetoPoint>();
+  for (const point of points) {
+    const place = `${point.flops} ${point[endpoint]}`;
+    const known = places.get(place);
+    const letter = known ? `${known.letter}, ${point.letter}` : point.letter;
+    places.set(place, { ...point, letter, isFront: point.isFront || known?.isFront === true });
+  }
+  return [...places.values()];
 }
 
 function unitOption(x: string, y: string, curves: readonly ClassCurve[]): EChartsOption {
@@ -179,12 +198,17 @@ function linesOf(curves: readonly ClassCurve[]): Line[] {
   return curves.map(({ name, points }, i) => {
     const stride = Math.ceil(points.length / mostPoints);
     const kept = points.filter((_, at) => at % stride === 0 || at === points.length - 1);
-    return { name, points: kept, style: styleOf(i) };
+    return { name, points: kept, style: classStyle(i) };
   });
 }
 
+/** Colours are not all that tells the classes apart. */
+function classStyle(index: number): LineStyle {
+  return { ...styleOf(index), dash: (["solid", "dashed", "dotted"] as const)[index % 3] };
+}
+
 function legendOf(curves: readonly ClassCurve[]): Figure["legend"] {
-  return curves.map((curve, i) => ({ name: curve.name, ...styleOf(i) }));
+  return curves.map((curve, i) => ({ name: curve.name, ...classStyle(i) }));
 }
 
 /** Four digits are as fine as any picture of it. */

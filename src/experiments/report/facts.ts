@@ -69,6 +69,8 @@ export interface SweepFacts {
 export async function gatherFacts(options: GatherOptions): Promise<ReportFacts> {
   const { path, onProgress } = options;
   const { runs, sweep } = gatherRuns([path]);
+  // Before anything that takes time, so that a damaged file is told at once.
+  const ofSweep = sweep && sweepFacts(sweep);
   const compared = await compare({ ...options, paths: [path], final: false, onProgress });
   const { designs, provenance } = compared.validation;
   const scored = designs.filter(({ seeds }) => seeds.length > 0);
@@ -89,7 +91,7 @@ export async function gatherFacts(options: GatherOptions): Promise<ReportFacts> 
   return {
     compared,
     runs,
-    sweep: sweep && sweepFacts(sweep),
+    sweep: ofSweep,
     audit,
     data: dataSources(audit),
     histories: readRunHistories(drawn.map(({ directory }) => directory)),

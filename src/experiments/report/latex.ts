@@ -48,12 +48,15 @@ function tableText(table: Table, sources: SourceIndex, { say }: Texts): string {
       sources.ofCells(row).map((group) => [group.id, describeGroup(group)] as const),
     ),
   );
+  const isNumeric = (column: number) =>
+    table.rows.some((row) => ["measured", "counted"].includes(row[column][0]?.kind));
+  const alignment = heads.map((_, i) => (isNumeric(i) ? "r" : "l")).join("");
   const note = [...groups].map(([id, text]) => `${id}: ${escapeLatex(text)}`).join("; ");
   return [
     "\\begin{table}",
     `\\caption{${escapeLatex(plainText(table.caption))}}`,
     `\\label{tab:${table.id}}`,
-    `\\begin{tabular}{l${"r".repeat(heads.length - 1)}l}`,
+    `\\begin{tabular}{${alignment}l}`,
     "\\toprule",
     `${[...heads, escapeLatex(plainText(say("report.sources")))].join(" & ")} \\\\`,
     "\\midrule",

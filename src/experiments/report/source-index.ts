@@ -58,9 +58,9 @@ export class SourceIndex {
 /** Hashes are shown by so many digits; the provenance table has them whole. */
 export const shortHash = (hash: string): string => hash.slice(0, 12);
 
-/** A group in few words: `static-s0 4f2a91bc03de val`, or its first run and how many more. */
+/** A group in few words: `static-s0 4f2a91bc03de val`, or its first run and how many more; `train 0a1b2c3d4e5f` of data. */
 export function describeGroup({ kind, from }: SourceGroup): string {
-  if (kind === "data") return `${from.data} ${from.split} ${shortHash(from.dataFingerprint)}`;
+  if (kind === "data") return `${from.split} ${shortHash(from.dataFingerprint)}`;
   const [{ run, checkpointSha256, split }] = from;
   const more = from.length > 1 ? ` +${from.length - 1}` : "";
   return `${run} ${shortHash(checkpointSha256)}${more} ${split}`;

@@ -3,7 +3,7 @@ export const pageStyle = `
 :root { --ink: #1d2430; --soft: #515c6b; --line: #d5dbe2; --link: #00548a; --good: #0b5d1e; --paper: #fff; }
 * { box-sizing: border-box; }
 html { scroll-padding-top: 12px; }
-body { margin: 0; background: #f4f6f8; color: var(--ink); font-size: 15px; line-height: 1.55; font-family: "DejaVu Sans", "Noto Sans TC", "Noto Sans CJK TC", "PingFang TC", "Microsoft JhengHei", Verdana, system-ui, sans-serif; }
+body { margin: 0; text-autospace: normal; background: #f4f6f8; color: var(--ink); font-size: 15px; line-height: 1.55; font-family: "DejaVu Sans", "Noto Sans TC", "Noto Sans CJK TC", "PingFang TC", "Microsoft JhengHei", Verdana, system-ui, sans-serif; }
 main { max-width: 1160px; margin: 0 auto; padding: 24px 16px 60px; }
 h1 { font-size: 25px; line-height: 1.25; margin: 0 0 8px; overflow-wrap: anywhere; }
 h2 { font-size: 20px; margin: 0 0 8px; }
@@ -30,7 +30,7 @@ table { border-collapse: collapse; font-size: 13.5px; min-width: min(460px, 100%
 caption { text-align: left; font-weight: 600; padding: 2px 0 6px; max-width: 92ch; }
 th, td { padding: 5px 12px 5px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th .name, td .name { overflow-wrap: normal; }
-thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
+thead th { word-break: keep-all; color: var(--soft); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 500; min-width: 9ch; max-width: 34ch; overflow-wrap: anywhere; }
 td.n, th.n { text-align: right; padding: 5px 8px; font-variant-numeric: tabular-nums; }
 td.from { font-size: 12px; color: var(--soft); min-width: 20ch; }
@@ -79,7 +79,13 @@ footer { color: var(--soft); font-size: 13px; }
   th button::after { content: ""; }
   section { border: 0; padding: 6px 0; }
   .wide, .scroll { overflow: visible; }
-  table { font-size: 9.5px; }
+  table { font-size: 9px; min-width: 0; }
+  th, td, td.n, th.n { padding: 3px 6px 3px 0; }
+  .interval, .source, td.from, code { font-size: .9em; }
+  td.from { min-width: 12ch; overflow-wrap: anywhere; }
+  td data { white-space: normal; }
+  .charts.columns2 { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .charts.columns3 { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .drawing.of1, .drawing.of2, .drawing.of3 { min-width: 0; }
   .interval { white-space: normal; }
   figure, tr, .verdict, .legend { break-inside: avoid; }

@@ -20,7 +20,7 @@ export function costSection(context: SectionContext): Section {
 function costTable({ facts, texts: { say } }: SectionContext): Table[] {
   const rows = facts.compared.facts.flatMap(({ name: design, cost, onParetoFront }): Row[] => {
     if (cost === null) return [];
-    const [from, trained] = [designSources(facts, design), trainingSources(facts, design)];
+    const trained = trainingSources(facts, design);
     return [
       [
         name(design),
@@ -30,7 +30,7 @@ function costTable({ facts, texts: { say } }: SectionContext): Table[] {
         measured(cost.stepSeconds, "fixed3", trained),
         measured(cost.epochSeconds, "fixed1", trained),
         measured(cost.memoryBytes, "mebi", trained),
-        measured(cost.latencyMs, "fixed1", from),
+        measured(cost.latencyMs, "fixed1", trained),
         onParetoFront === null ? [] : say(onParetoFront ? "yes" : "no"),
       ],
     ];
@@ -86,8 +86,11 @@ function pareto({ facts, texts }: SectionContext): Block[] {
   const { say } = texts;
   const { designs } = facts.compared.validation;
   const points = facts.compared.facts.flatMap(({ name: design, cost, onParetoFront }) => {
-    const metrics = designs.find((each) => each.name === design)?.metrics;
-    return cost && metrics ? [{ design, flops: cost.flops, metrics, isFront: onParetoFront === true }] : [];
+    // A design without a complete seed has a cost, but no metrics.
+    const { metrics, seeds } = designs.find((each) => each.name === design) ?? {};
+    return cost && metrics && seeds && seeds.length > 0
+      ? [{ design, flops: cost.flops, metrics, isFront: onParetoFront === true }]
+      : [];
   });
   if (points.length < 2) return [];
   const letters = points.map((_, i) => letterOf(i));

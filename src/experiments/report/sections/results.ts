@@ -64,15 +64,15 @@ function metricTables(
       const rows = used.map((metric, i): Row => [titles[i], cell(having[0], metric)]);
       return [{ ...place, columns: [say("column.metric"), say("column.value")], rows }];
     }
+    const heads = [say("column.design"), say("column.seeds"), say("column.folds")];
     const rows = having.map((design): Row => {
       const from = designSources(facts, design.name, split);
-      const runs = say("results.seedsFolds", {
-        seeds: measured(design.seeds.length, "integer", from),
-        folds: measured(design.folds, "integer", from),
-      });
-      return [name(design.name), runs, ...used.map((metric) => cell(design, metric))];
+      const [seeds, folds] = [design.seeds.length, design.folds].map((count) =>
+        measured(count, "integer", from),
+      );
+      return [name(design.name), seeds, folds, ...used.map((metric) => cell(design, metric))];
     });
-    return [{ ...place, columns: [say("column.design"), say("column.seedsFolds"), ...titles], rows }];
+    return [{ ...place, columns: [...heads, ...titles], rows }];
   });
 }
 

@@ -24,7 +24,7 @@ export function trainingSection(context: SectionContext): Section {
     return {
       kind: "chart",
       figure,
-      description: say("chart.history", {
+      description: say(figure.charts.some(({ kind }) => kind === "map") ? "chart.map" : "chart.history", {
         title,
         runs: joined(
           histories.map((each) => name(each.name)),
