@@ -42,7 +42,7 @@ const dualArgs = (out: string) => [
 beforeAll(async () => {
   data = await tinyData(join(folder, "data"));
   await succeed(trainArgs(reference));
-});
+}, 300_000);
 
 /** A started run goes on from its checkpoint; one killed before it was a run is started again. */
 function startOrResume(out: string, args: typeof trainArgs): RunningCli {

@@ -144,16 +144,26 @@ function violationText({ id, help, nodes }: Result): string {
   return [`${id}: ${help}`, ...places].join("\n");
 }
 
-/** The elements that make a page wider than its window, the outermost of each; none where it does not scroll sideways. */
+/**
+ * What makes a page wider than its window: the outermost elements, and texts, that reach beyond it and lie in nothing
+ * that scrolls by itself; none where the page does not scroll sideways.
+ */
 export async function sidewaysOverflow(page: Page): Promise<string[]> {
   return (await page.evaluate(`(() => {
     const { scrollWidth, clientWidth } = document.documentElement;
     if (scrollWidth <= clientWidth) return [];
-    const isWide = (element) => element.getBoundingClientRect().right > clientWidth + 0.5;
-    const wide = [...document.body.querySelectorAll("*")].filter(
-      (element) => isWide(element) && !isWide(element.parentElement));
-    return ["page: " + scrollWidth + " px", ...wide.map((element) =>
-      element.outerHTML.slice(0, 120) + ": to " + Math.round(element.getBoundingClientRect().right) + " px")];
+    const found = ["page: " + scrollWidth + " px"];
+    const visit = (node) => {
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const isElement = node.nodeType === Node.ELEMENT_NODE;
+      const right = (isElement ? node : range).getBoundingClientRect().right;
+      if (right > clientWidth + 0.5) {
+        found.push((isElement ? node.outerHTML : node.textContent).slice(0, 120) + ": to " + Math.round(right) + " px");
+      } else if (isElement && getComputedStyle(node).overflowX === "visible") node.childNodes.forEach(visit);
+    };
+    document.body.childNodes.forEach(visit);
+    return found;
   })()`)) as string[];
 }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
 import { simulate } from "../../src/data/simulate/index.js";
 import { readSafetensors } from "../../src/onnx/index.js";
 import { type LoggedEvent, readEvents } from "../../src/training/index.js";
@@ -39,11 +39,12 @@ export function words(parts: TemplateStringsArray, ...values: readonly (string |
     .map((word) => word.replace(/⟦(\d+)⟧/g, (_, i) => String(values[Number(i)])));
 }
 
-/** Starts `echoduet ARGS` as a process of its own. */
+/** Starts `echoduet ARGS` as a process of its own, with the cache of programs that all tests' processes share. */
 export function startCli(args: readonly string[], cwd?: string): RunningCli {
   if (!existsSync(main)) throw new Error(`${main}: not built; run \`npm run build\` first`);
   const child = spawn(process.execPath, [main, ...args], {
     cwd,
+    env: { ...process.env, ECHODUET_CACHE: inject("processCache") },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const texts = { stdout: "", stderr: "" };

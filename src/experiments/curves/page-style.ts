@@ -2,13 +2,13 @@
 export const pageStyle = `
 :root { --ink: #1d2430; --soft: #5b6675; --line: #dde2e8; }
 * { box-sizing: border-box; }
-body { margin: 0; background: #f4f6f8; color: var(--ink); font-size: 15px; line-height: 1.5; }
+body { margin: 0; background: #f4f6f8; color: var(--ink); font-size: 15px; line-height: 1.5; overflow-wrap: break-word; }
 main { max-width: 1120px; margin: 0 auto; padding: 24px 16px 60px; }
 h1 { font-size: 25px; margin: 0 0 12px; }
 h2 { font-size: 19px; margin: 0 0 4px; }
 p { margin: 4px 0 10px; color: var(--soft); max-width: 90ch; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 14px 0 6px; font-size: 14px; }
-nav a { color: #00548a; padding: 4px 0; }
+nav a { color: #00548a; padding: 4px 0; min-width: 0; }
 section { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 16px 18px; margin: 16px 0; }
 .charts { display: grid; gap: 12px 16px; grid-template-columns: minmax(0, 1fr); }
 figure { margin: 0; min-width: 0; }

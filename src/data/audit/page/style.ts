@@ -2,7 +2,7 @@
 export const style = `
 :root { --ink: #1d2430; --soft: #5b6675; --line: #dde2e8; --error: #b3261e; --warning: #9a6700; --fine: #1a7f4b; }
 * { box-sizing: border-box; }
-body { margin: 0; background: #f4f6f8; color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: #f4f6f8; color: var(--ink); font: 15px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 26px; margin: 0 0 2px; }
 h2 { font-size: 19px; margin: 0 0 12px; }
