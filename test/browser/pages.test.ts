@@ -15,7 +15,8 @@ import {
   sidewaysOverflow,
   windows,
 } from "../support/browser.js";
-import { jsonOf, runCli, temporaryFolder, words } from "../support/cli.js";
+import { jsonOf, runCli, succeed, temporaryFolder, words } from "../support/cli.js";
+import { reportSubjects, writeReportSubjects } from "../support/report-subjects.js";
 import { writeHistory } from "../support/training-history.js";
 
 /** A page that the program writes. */
@@ -32,6 +33,13 @@ interface Subject {
 const pages: readonly Subject[] = [
   { name: "audit --html", make: makeAudit, tableText: "frames PSAX" },
   { name: "curves", make: makeCurves, tableText: "heart/data.yaml", check: checkCurves },
+  { name: "report RUN", make: makeReport("run", "en"), tableText: "mAP@.5", check: checkReport },
+  {
+    name: "report SWEEP --lang zh-TW",
+    make: makeReport("sweep", "zh-TW"),
+    tableText: "mAP@.5",
+    check: checkReport,
+  },
 ];
 
 /** No place to break a line: what a narrow window has to bear. */
@@ -87,6 +95,31 @@ async function checkCurves(page: Page): Promise<void> {
   await button.focus();
   await page.keyboard.press("Enter");
   expect(await lines()).toBe(whole);
+}
+
+function makeReport(subject: "run" | "sweep", language: string): Subject["make"] {
+  return async (folder) => {
+    await writeReportSubjects(folder);
+    const page = join(folder, "report.html");
+    await succeed(
+      words`report ${reportSubjects(folder)[subject]} --lang ${language} --out ${page} --threads 1 --resamples 100`,
+    );
+    return page;
+  };
+}
+
+/** A column sorts, and a picture enlarges and closes by the keyboard. */
+async function checkReport(page: Page): Promise<void> {
+  await page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true");
+  const sorter = (await page.$("th button"))!;
+  await sorter.click();
+  expect(await page.$("th[aria-sort]")).not.toBeNull();
+  const isOpen = () => page.evaluate("document.querySelector('dialog')?.open ?? false");
+  const picture = (await page.$(".picture button"))!;
+  await picture.click();
+  expect(await isOpen()).toBe(true);
+  await page.keyboard.press("Escape");
+  expect(await isOpen()).toBe(false);
 }
 
 const chromium = findChromium();

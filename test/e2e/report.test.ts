@@ -1,43 +1,24 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { stringify } from "yaml";
 import { DetectionMetrics } from "../../src/detection/index.js";
 import { gatherRuns } from "../../src/experiments/compare/gather.js";
 import type { CompareReport } from "../../src/experiments/index.js";
 import { predictBoxes } from "../../src/experiments/report/predict-boxes.js";
 import { readJournal } from "../../src/experiments/sweep/journal.js";
-import { runDirectoryOf } from "../../src/experiments/sweep/layout.js";
-import { foldsOf } from "../../src/experiments/sweep/folds.js";
-import { planSweep } from "../../src/experiments/sweep/plan.js";
-import { loadSweepFile } from "../../src/experiments/sweep/sweep-file.js";
-import { jsonOf, runCli, succeed, temporaryFolder, tinyData, words } from "../support/cli.js";
+import { jsonOf, runCli, succeed, temporaryFolder, words } from "../support/cli.js";
+import { reportSubjects, writeReportSubjects } from "../support/report-subjects.js";
 
 const { folder, remove } = temporaryFolder("report");
 afterAll(remove);
 const at = (...parts: string[]) => join(folder, ...parts);
 const few = words`--threads 1 --resamples 100`;
-const run = at("runs", "joint <b>");
-const sweep = at("sweep");
+const { run, sweep } = reportSubjects(folder);
 let compared: CompareReport;
 
 beforeAll(async () => {
-  const data = await tinyData(at("data"));
-  const base = { data, model: "joint-yolov5n", size: 64, epochs: 1, batch: 8, threads: 1 };
-  await succeed([
-    ...words`train --data ${data} --model joint-yolov5n --size 64 --epochs 1 --batch 8 --threads 1 --probe-every 1`,
-    ...["--out", run],
-  ]);
+  await writeReportSubjects(folder);
   compared = await jsonOf<CompareReport>(["compare", run, ...few]);
-  const file = at("experiments.yaml");
-  const arms = { even: {}, small: { taskWeights: [1, 0.01] } };
-  writeFileSync(file, stringify({ name: "tiny", base, arms }));
-  const loaded = loadSweepFile(file);
-  const plan = planSweep(loaded, await foldsOf(loaded));
-  mkdirSync(sweep);
-  writeFileSync(join(sweep, "sweep.yaml"), stringify(plan));
-  // Both arms are the same training: what is tested is the report.
-  for (const { name } of plan.runs) cpSync(run, runDirectoryOf(sweep, name), { recursive: true });
 });
 
 /** The numbers of a page with the groups that they come from. */

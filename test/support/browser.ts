@@ -167,8 +167,12 @@ export async function sidewaysOverflow(page: Page): Promise<string[]> {
   })()`)) as string[];
 }
 
-/** The texts of the page's tables as they are shown: a line for each row; one that is not shown has none. */
+/**
+ * The texts of the page's tables as they are shown, a line for each row; one that is not shown has none. What is folded
+ * is opened before, as a reader can without scripts.
+ */
 export async function shownTables(page: Page): Promise<string[]> {
+  await page.evaluate(`for (const each of document.querySelectorAll("details")) each.open = true`);
   return (await page.evaluate(
     `[...document.querySelectorAll("table")].map((table) => table.checkVisibility() ? table.innerText : "")`,
   )) as string[];
