@@ -1,8 +1,9 @@
+import { fileURLToPath } from "node:url";
 import { LineProcess, type MachineFacts, machineFacts } from "../src/experiments/index.js";
 import { quantile } from "../src/tensor/index.js";
 import { reportHead, table } from "./format.js";
-import { type BenchOptions, childArguments, startTwins } from "./rounds.js";
-import type { StepReady } from "./step.js";
+import { type BenchOptions, startTwins } from "./rounds.js";
+import { inputOf, openSession, type StepOptions } from "./step.js";
 import { findTorchPython } from "./twin.js";
 
 /** Largest resident sets of one contender, each of a process of its own, at one batch size. */
@@ -26,6 +27,9 @@ export interface MemoryBench {
   }[];
 }
 
+// The built program: what runs the sources of this bench as they are takes memory of its own.
+const server = fileURLToPath(new URL("../dist/experiments/designs/design-process.js", import.meta.url));
+
 /** Measures what a training step takes at its peak: each round starts every contender anew. */
 export async function measureMemory(
   options: BenchOptions,
@@ -38,15 +42,9 @@ export async function measureMemory(
   for (const batch of options.batches) {
     const step = { model: options.model, size: options.size, batch, threads: options.threads };
     const peaks = new Map<string, number[]>();
-    let stateBytes = 0;
     for (let round = 0; round < options.rounds; round++) {
       say(`batch ${batch}: round ${round + 1} of ${options.rounds}`);
-      const ours = await LineProcess.start<StepReady>(
-        "EchoDuet",
-        process.execPath,
-        childArguments("serve", step),
-      );
-      stateBytes = ours.ready.handover.bytes;
+      const ours = await startOurs(step);
       const twins = python ? await startTwins(python, step) : [];
       torch = twins[0]?.ready.torch ?? null;
       for (const contender of [ours, ...twins]) {
@@ -55,9 +53,22 @@ export async function measureMemory(
         await contender.quit();
       }
     }
-    batches.push({ batch, stateBytes, series: seriesOf(peaks) });
+    batches.push({ batch, stateBytes: await stateBytesOf(step), series: seriesOf(peaks) });
   }
   return { machine, torch, options, batches };
+}
+
+function startOurs(step: StepOptions): Promise<LineProcess<object>> {
+  const design = { name: step.model, options: { model: step.model } };
+  const options = { ...inputOf(step), design, threads: step.threads };
+  return LineProcess.start("EchoDuet", process.execPath, [server, JSON.stringify(options)]);
+}
+
+async function stateBytesOf(step: StepOptions): Promise<number> {
+  const { session } = openSession(step);
+  const bytes = [...session.state.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+  await session.close();
+  return bytes;
 }
 
 function seriesOf(peaks: ReadonlyMap<string, readonly number[]>): MemorySeries[] {

@@ -161,6 +161,7 @@ export const vjpTable: { readonly [K in OpName]: VjpRule<K> | NotDifferentiable 
     }
     return x.graph.apply("BatchNormGrad", [x, scale, mean, variance, ct], attrs);
   },
+  Normalise: firstOrder,
   BatchNormGrad: firstOrder,
   ChannelAffine: ({ ct, inputs: [x, scale] }) => [
     mul(ct, reshape(scale, [1, scale.shape[0], 1, 1])),

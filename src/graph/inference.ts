@@ -71,6 +71,7 @@ const arity: Record<OpName, number | "one or more"> = {
   ConvInputGrad: 2,
   ConvWeightGrad: 2,
   BatchNorm: 3,
+  Normalise: 5,
   BatchNormGrad: 5,
   ChannelAffine: 3,
   MaxPool: 1,
@@ -270,6 +271,13 @@ const rules: { [K in OpName]: Rule<K> } = {
     requireType("BatchNorm", "scale", scale, statistic);
     requireType("BatchNorm", "bias", bias, statistic);
     return [{ dtype: x.dtype, shape: x.shape }, statistic, statistic];
+  },
+  Normalise: ([x, ...vectors]) => {
+    requireImage("Normalise", x);
+    ["scale", "bias", "mean", "variance"].forEach((name, i) => {
+      requireType("Normalise", name, vectors[i], channelVector(x));
+    });
+    return [{ dtype: x.dtype, shape: x.shape }];
   },
   BatchNormGrad: ([x, scale, mean, variance, dy]) => {
     requireImage("BatchNormGrad", x);

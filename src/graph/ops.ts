@@ -95,6 +95,8 @@ export interface OpAttributes {
   ConvWeightGrad: ConvGeometry & { readonly kernel: readonly [number, number] };
   /** (x, scale [c], bias [c]) to y, the batch's mean [c] and its biased variance [c]. */
   BatchNorm: { readonly epsilon: number };
+  /** (x, scale, bias, mean, variance) to BatchNorm's y with these statistics given. */
+  Normalise: { readonly epsilon: number };
   /** (x, scale, mean, variance, dy) to dx, dscale, dbias. */
   BatchNormGrad: { readonly epsilon: number };
   /** (x, scale [c], bias [c]) to x · scale + bias for each channel. */

@@ -127,6 +127,9 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
       outputs: 3,
     });
   },
+  Normalise: ({ emitter, names, attrs }) => [
+    emitter.emit("BatchNormalization", names, { attributes: { epsilon: { float: attrs.epsilon } } }),
+  ],
   BatchNormGrad: lowerBatchNormGrad,
   ChannelAffine: ({ emitter, names: [x, scale, bias], inputs: [value] }) => [
     channelAffine(emitter, { x, scale, bias, channels: value.shape[1] }),

@@ -3,4 +3,5 @@ export * from "./dtype.js";
 export * from "./host-tensor.js";
 export * from "./quantile.js";
 export * from "./random.js";
+export * from "./release.js";
 export * from "./shape.js";

@@ -4,7 +4,7 @@ import type { FrameBatch } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
 import { type Declaration, declareModel, type Model, type TaskName } from "../models/index.js";
 import type { DropoutSpec } from "../nn/index.js";
-import { type HostTensor, hostTensor, randomStream, sizeOf, zeros } from "../tensor/index.js";
+import { type HostTensor, hostTensor, randomStream, releaseTensors, sizeOf, zeros } from "../tensor/index.js";
 import { resolveThreads } from "../runtime/index.js";
 import { threadsApart } from "./branches-apart.js";
 import { explainDivergence } from "./divergence.js";
@@ -57,6 +57,8 @@ export class TrainingSession {
   readonly #programs: StepPrograms;
   readonly #stepsPerEpoch: number;
   #state: Map<string, HostTensor>;
+  /** Memory of states that others may still read. */
+  readonly #lent = new WeakSet<ArrayBufferLike>();
   #counters: SessionCounters;
 
   /**
@@ -146,12 +148,7 @@ export class TrainingSession {
       });
     }
     this.#requireWeights(report.taskWeights);
-    this.#state = new Map(
-      [...this.#state].map(([name, current]) => [
-        name,
-        this.#frozen.has(name) ? current : (results.get(stateNames.next(name)) as HostTensor),
-      ]),
-    );
+    this.#advance(results);
     const step = this.#counters.step + 1;
     this.#counters = {
       step,
@@ -179,6 +176,7 @@ export class TrainingSession {
 
   /** Everything that `restore` needs, by name. */
   get state(): ReadonlyMap<string, HostTensor> {
+    this.#lend();
     return this.#state;
   }
 
@@ -199,6 +197,7 @@ export class TrainingSession {
         return [name, saved];
       }),
     );
+    this.#lend();
     this.#counters = counters;
   }
 
@@ -206,7 +205,26 @@ export class TrainingSession {
     await this.#programs.close();
   }
 
+  /** Goes on to the next state; that before it is freed, but for what others may read and what stays. */
+  #advance(results: ReadonlyMap<string, HostTensor>): void {
+    const frozen = this.#frozen;
+    const before = [...this.#state.values()];
+    this.#state = new Map(
+      [...this.#state].map(([name, current]) => [
+        name,
+        frozen.has(name) ? current : (results.get(stateNames.next(name)) as HostTensor),
+      ]),
+    );
+    const held = new Set([...this.#state.values()].map(({ data }) => data.buffer));
+    releaseTensors(before.filter(({ data: { buffer } }) => !held.has(buffer) && !this.#lent.has(buffer)));
+  }
+
+  #lend(): void {
+    for (const { data } of this.#state.values()) this.#lent.add(data.buffer);
+  }
+
   #unpack(groups: readonly FlatGroup[], stateName: (group: string) => string) {
+    this.#lend();
     const vector = (group: string) => this.#state.get(stateName(group)) as HostTensor;
     return new Map(groups.flatMap((group) => [...unpack(group, vector(group.name))]));
   }

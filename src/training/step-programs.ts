@@ -147,12 +147,14 @@ async function compileCombining(
   const graphs = buildCombiningGraphs(options);
   const gradients = await Program.compile(graphs.gradients.graph, runtime);
   const update = await Program.compile(graphs.update, runtime);
-  const cleared = options.tasks.flatMap(({ name }) =>
-    options.layout.parameters.map((group): [string, HostTensor] => [
-      stateNames.next(stateNames.taskAccumulated(name, group.name)),
-      zeros("float32", [group.size]),
-    ]),
-  );
+  // Anew each time: a session frees what it has passed.
+  const cleared = () =>
+    options.tasks.flatMap(({ name }) =>
+      options.layout.parameters.map((group): [string, HostTensor] => [
+        stateNames.next(stateNames.taskAccumulated(name, group.name)),
+        zeros("float32", [group.size]),
+      ]),
+    );
   return {
     inputs: new Set([...gradients.inputs.keys(), ...update.inputs.keys()]),
     dropouts: graphs.gradients.dropouts,
@@ -186,7 +188,7 @@ async function compileCombining(
       );
       const combination = hostTensor("float32", [weights.length], Float32Array.from(weights));
       const second = await update.run(new Map([...feeds, ...sums, ["combination", combination]]));
-      return new Map([...first, ...second, ...cleared, ...named]);
+      return new Map([...first, ...second, ...cleared(), ...named]);
     },
     close: async () => {
       await gradients.close();

@@ -3,6 +3,7 @@ import { resolveTrainConfig, type TrainConfigInput } from "../../src/config/inde
 import type { FrameBatch, FrameRecord } from "../../src/data/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 import { createModel, type ModelOptions } from "../../src/models/index.js";
+import { Program } from "../../src/runtime/index.js";
 import { type HostTensor, hostTensor, randomStream } from "../../src/tensor/index.js";
 import { declareForTraining, type StepReport, TrainingSession } from "../../src/training/session.js";
 import { type FlatGroup, initialTensors, unpack } from "../../src/training/state-layout.js";
@@ -131,6 +132,29 @@ describe("batches of every kind", () => {
     expect(both.loss).toBeCloseTo((first.loss + second.loss) / 2, 5);
     expect(none).toEqual({ loss: 0, moved: false });
     expect([both.moved, first.moved, second.moved]).toEqual([true, true, true]);
+  });
+});
+
+describe("the memory of states", () => {
+  it("that nobody else reads is freed with each step", async () => {
+    const session = start("classify-yolov5n");
+    const lent = session.state.get("parameters/weight") as HostTensor;
+    const before = lent.data.slice();
+    const fed: HostTensor[] = [];
+    const run = Program.prototype.run;
+    Program.prototype.run = function (feeds) {
+      fed.push(feeds.get("parameters/weight") as HostTensor);
+      return run.call(this, feeds);
+    };
+    try {
+      for (let step = 0; step < 3; step++) await session.step(frameBatch());
+    } finally {
+      Program.prototype.run = run;
+    }
+    expect(fed[0]).toBe(lent);
+    expect(lent.data).toEqual(before);
+    expect(fed.slice(1).map(({ data }) => data.length)).toEqual([0, 0]);
+    expect(parameter(session, "model.0.conv.weight").data.length).toBeGreaterThan(0);
   });
 });
 

@@ -260,6 +260,16 @@ export const operatorCases: { readonly [K in OpName]: readonly OperatorCase<K>[]
     attrs: { epsilon: 1e-3 },
     seeded: [0],
   })),
+  Normalise: images.map((shape) => ({
+    inputs: [
+      float(shape),
+      float([shape[1]], positive),
+      float([shape[1]]),
+      float([shape[1]]),
+      float([shape[1]], positive),
+    ],
+    attrs: { epsilon: 1e-3 },
+  })),
   BatchNormGrad: images.map((shape) => ({
     inputs: [
       float(shape),

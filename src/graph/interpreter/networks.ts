@@ -8,6 +8,7 @@ type NetworkName =
   | "ConvInputGrad"
   | "ConvWeightGrad"
   | "BatchNorm"
+  | "Normalise"
   | "BatchNormGrad"
   | "ChannelAffine"
   | "MaxPool"
@@ -60,15 +61,13 @@ export const networkRules: { [K in NetworkName]: InterpreterRule<K> } = {
   },
 
   BatchNorm: ([x, scale, bias], { epsilon }) => {
-    const y = zeros64(x.shape);
     const count = x.data.length / x.shape[1];
     const mean = channelSums(x, (i) => x.data[i]).map((sum) => sum / count);
     const variance = channelSums(x, (i, c) => (x.data[i] - mean[c]) ** 2).map((sum) => sum / count);
-    eachChannelElement(x.shape, (i, c) => {
-      y.data[i] = ((x.data[i] - mean[c]) / Math.sqrt(variance[c] + epsilon)) * scale.data[c] + bias.data[c];
-    });
-    return [y, tensor64(scale.shape, mean), tensor64(scale.shape, variance)];
+    const statistics = [tensor64(scale.shape, mean), tensor64(scale.shape, variance)];
+    return [normalise([x, scale, bias, ...statistics], epsilon), ...statistics];
   },
+  Normalise: (inputs, { epsilon }) => [normalise(inputs, epsilon)],
   // With n elements a channel, r = 1 / sqrt(variance + epsilon) and z = (x - mean) · r:
   // dbias = Σ dy, dscale = Σ dy · z, dx = scale · r · (dy - dbias / n - z · dscale / n).
   BatchNormGrad: ([x, scale, mean, variance, dy], { epsilon }) => {
@@ -187,6 +186,18 @@ function eachWindowPixel(
 /** Visits each element of [b, c, h, w] with its channel. */
 function eachChannelElement([b, c, h, w]: Shape, visit: (at: number, channel: number) => void): void {
   for (let at = 0; at < b * c * h * w; at++) visit(at, Math.floor(at / (h * w)) % c);
+}
+
+function normalise(
+  [x, scale, bias, mean, variance]: readonly Float64Tensor[],
+  epsilon: number,
+): Float64Tensor {
+  const y = zeros64(x.shape);
+  eachChannelElement(x.shape, (i, c) => {
+    const centred = x.data[i] - mean.data[c];
+    y.data[i] = (centred / Math.sqrt(variance.data[c] + epsilon)) * scale.data[c] + bias.data[c];
+  });
+  return y;
 }
 
 function channelSums(x: Float64Tensor, term: (at: number, channel: number) => number): Float64Array {
