@@ -2,7 +2,7 @@ import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Capsule, readCapsule, type ReplayReport } from "../../src/experiments/index.js";
-import { jsonOf, runCli, succeed, temporaryFolder, tinyData, words } from "../support/cli.js";
+import { jsonOf, programCache, runCli, succeed, temporaryFolder, tinyData, words } from "../support/cli.js";
 
 const { folder, remove } = temporaryFolder("capsule");
 afterAll(remove);
@@ -13,6 +13,8 @@ const moved = join(folder, "elsewhere", "data.yaml");
 let data: string;
 
 beforeAll(async () => {
+  // A replay on another machine finds nothing in its cache.
+  programCache.folder = "off";
   data = await tinyData(join(folder, "data"));
   await succeed(words`train --data ${data} --model joint-yolov5n --out ${run} --size 64 --batch 4 --epochs 2
     --warmup-epochs 1 --balancer gradnorm --fraction 0.8 --threads 1 --seed 4`);

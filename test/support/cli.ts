@@ -39,12 +39,15 @@ export function words(parts: TemplateStringsArray, ...values: readonly (string |
     .map((word) => word.replace(/⟦(\d+)⟧/g, (_, i) => String(values[Number(i)])));
 }
 
+/** Where processes that tests start keep their programs: `off` in tests of what is optimised anew. */
+export const programCache = { folder: inject("processCache") };
+
 /** Starts `echoduet ARGS` as a process of its own, with the cache of programs that all tests' processes share. */
 export function startCli(args: readonly string[], cwd?: string): RunningCli {
   if (!existsSync(main)) throw new Error(`${main}: not built; run \`npm run build\` first`);
   const child = spawn(process.execPath, [main, ...args], {
     cwd,
-    env: { ...process.env, ECHODUET_CACHE: inject("processCache") },
+    env: { ...process.env, ECHODUET_CACHE: programCache.folder },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const texts = { stdout: "", stderr: "" };
