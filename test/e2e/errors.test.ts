@@ -299,7 +299,7 @@ describe("options", () => {
       train(data, at("x"), ["--size", "33"]),
       [/size.width: must be a multiple of 32, got "33"/],
     ],
-    ["a size of 33 in val", [...valArgs, "--size", "33"], [/--size.*33/, /multiple of 32/]],
+    ["a size of 33 in val", [...valArgs, "--size", "33"], [/--size.*33/, /multiples of 32/]],
     ["a batch of 0", [...valArgs, "--batch", "0"], ['expected a whole number >= 1, got "0"']],
     ["an unknown split", [...valArgs, "--split", "holdout"], ["split: expected train, val, valid or test"]],
     ["an unknown device", [...valArgs, "--device", "tpu"], [/--device.*tpu.*cpu, webgpu, cuda, coreml, dml/]],
