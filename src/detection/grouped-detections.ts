@@ -84,6 +84,13 @@ export class GroupedDetections {
     return { map50: sum50 / classes, map50_95: sum / classes, classes };
   }
 
+  /** mAP@.5 alone, the same number as that of `meanAveragePrecision` for a fraction of its time. */
+  map50(weights: ArrayLike<number>): number | null {
+    const labelled = this.#classes.filter((each) => each.instances(weights) > 0);
+    if (labelled.length === 0) return null;
+    return labelled.reduce((sum, each) => sum + each.averagePrecision(weights, 1)[0], 0) / labelled.length;
+  }
+
   /** All that `averagePrecision` gives, where group g counts weights[g] times. */
   curves(weights: ArrayLike<number>): AveragePrecisionResult {
     const perClass = this.#classes.flatMap((each, c) =>
@@ -133,11 +140,11 @@ class ClassOfGroups {
     return weightedSum(this.#instances, weights);
   }
 
-  /** [10]: average precision at each threshold. */
-  averagePrecision(weights: ArrayLike<number>): Float64Array {
+  /** [thresholdCount]: average precision at the first thresholds. */
+  averagePrecision(weights: ArrayLike<number>, thresholdCount = thresholds): Float64Array {
     const instances = this.instances(weights) + EPSILON;
-    const found = new Float64Array(thresholds);
-    const points = new Int32Array(thresholds);
+    const found = new Float64Array(thresholdCount);
+    const points = new Int32Array(thresholdCount);
     let detections = 0;
     this.#runs.forEach((run, i) => {
       for (let k = 0; k < run.length; k += 2) detections += weights[run[k]] * run[k + 1];
@@ -146,7 +153,7 @@ class ClassOfGroups {
       const weight = weights[this.#group[at]];
       if (weight === 0) return;
       detections += weight;
-      for (let t = 0; t < thresholds; t++) {
+      for (let t = 0; t < thresholdCount; t++) {
         if (((this.#hits[at] >> t) & 1) === 0) continue;
         found[t] += weight;
         this.#points[t].recall[points[t]] = found[t] / instances;

@@ -74,6 +74,7 @@ describe("GroupedDetections", () => {
         const { map50, classes: labelled } = grouped.meanAveragePrecision(counts);
         const areas = expected.perClass.map(({ averagePrecision: [first] }) => first);
         expect(labelled).toBe(areas.length);
+        expect(grouped.map50(counts)).toBe(map50);
         if (areas.length === 0) expect(map50).toBeNull();
         else expect(map50).toBeCloseTo(areas.reduce((a, b) => a + b) / areas.length, 12);
       }),

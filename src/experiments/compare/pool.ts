@@ -110,7 +110,7 @@ export class Pool {
 
   /** The metric of each task that decides, where cluster i counts weights[i] times; cheaper than `measure`. */
   endpoint(name: Endpoint, weights: ArrayLike<number>): number | null {
-    if (name === "map50") return this.detection?.meanAveragePrecision(weights).map50 ?? null;
+    if (name === "map50") return this.detection?.map50(weights) ?? null;
     return this.views?.scores(weights).balancedAccuracy ?? null;
   }
 }
