@@ -303,6 +303,16 @@ describe("options", () => {
     ["a batch of 0", [...valArgs, "--batch", "0"], ['expected a whole number >= 1, got "0"']],
     ["an unknown split", [...valArgs, "--split", "holdout"], ["split: expected train, val, valid or test"]],
     ["an unknown device", [...valArgs, "--device", "tpu"], [/--device.*tpu.*cpu, webgpu, cuda, coreml, dml/]],
+    [
+      "a budget of memory that is none",
+      train(data, at("x"), ["--memory", "much"]),
+      [/--memory.*such as 2GB/],
+    ],
+    [
+      "a budget of memory that nothing fits",
+      train(data, at("x"), ["--batch", "1", "--size", "64", "--memory", "1MB"]),
+      [/--memory: expected a budget of at least \d+ MiB .*got 1 MiB/],
+    ],
     ["an unknown balancer", train(data, at("x"), ["--balancer", "magic"]), ["magic", "static"]],
   ])("%s", async (_name, args, parts) => {
     expectRefusal(await runCli(args), ...parts);

@@ -11,6 +11,10 @@ export function trainCommand(): Command {
   const command = new Command("train")
     .description("train a model; the run directory gets checkpoints, events.jsonl and metrics.csv")
     .addOption(jsonOption())
+    .option(
+      "--memory <bytes>",
+      "largest resident memory, such as 2GB: batches are cut into micro-batches that fit, and accumulated",
+    )
     .option("--resume <dir>", "go on with the run in this directory, with its own configuration")
     .option("--in-place", "train in --out itself: an error where it holds a run, and no next free name");
   return addTrainOptions(command).action(async (options: Record<string, unknown>) => {
@@ -18,7 +22,10 @@ export function trainCommand(): Command {
       const result =
         typeof options.resume === "string"
           ? await goOn(onlyResume(options.resume, options), terminal)
-          : await begin(trainConfigOf(options), { ...terminal, inPlace: options.inPlace === true });
+          : await begin(await fitted(trainConfigOf(options), options.memory), {
+              ...terminal,
+              inPlace: options.inPlace === true,
+            });
       terminal.progress.stop();
       if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
       else process.stderr.write(`${describe(result)}\n`);
@@ -38,6 +45,21 @@ async function begin(
   return trainStages(config, options);
 }
 
+/** The training within the budget of --memory, where there is one. */
+async function fitted(
+  config: TrainConfig | StagedConfig,
+  memory: unknown,
+): Promise<TrainConfig | StagedConfig> {
+  if (memory === undefined) return config;
+  if ("stages" in config) {
+    throw new EchoDuetError("config", "--memory: expects a training without stages; leave it out");
+  }
+  const { byteCountSchema, parseWith } = await import("../../config/index.js");
+  const budget = parseWith(byteCountSchema, memory, "--memory");
+  const { fitMemory } = await import("../../experiments/index.js");
+  return fitMemory(config, { budget, onMessage: (message) => process.stderr.write(`${message}\n`) });
+}
+
 async function goOn(directory: string, options: TrainOptions): Promise<TrainResult | StagedResult> {
   const { holdsStages, resume, resumeStages } = await import("../../training/index.js");
   return holdsStages(directory) ? resumeStages(directory, options) : resume(directory, options);
@@ -52,7 +74,7 @@ function describe(result: TrainResult | StagedResult): string {
 
 /** A run keeps its configuration: options beside --resume would be ignored in silence. */
 function onlyResume(directory: string, options: Readonly<Record<string, unknown>>): string {
-  const others = ["config", "inPlace"].filter((name) => options[name] !== undefined);
+  const others = ["config", "inPlace", "memory"].filter((name) => options[name] !== undefined);
   const given = [...Object.keys(trainOverrides(options)), ...others];
   if (given.length > 0) {
     throw new EchoDuetError(

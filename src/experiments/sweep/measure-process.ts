@@ -1,7 +1,7 @@
 import { text } from "node:stream/consumers";
 import { resolveTrainConfig, type TrainConfig } from "../../config/index.js";
 import {
-  augmentBatch,
+  AugmentedLoader,
   batches,
   epochOrder,
   FrameLoader,
@@ -53,7 +53,7 @@ async function measure(config: TrainConfig): Promise<Cost> {
 
 async function timeSteps(config: TrainConfig, model: Model) {
   const frames = listFrames(loadDataDescription(config.data), "train");
-  const loader = new FrameLoader(frames, config.size, config);
+  const loader = new AugmentedLoader(frames, config.size, config);
   const { parameters, buffers } = declareForTraining(model);
   const tensors = initialTensors(parameters, buffers, config.seed);
   const queue = batches(epochOrder(frames.length, config.seed, 1), config.batch);
@@ -61,16 +61,21 @@ async function timeSteps(config: TrainConfig, model: Model) {
   const session = new TrainingSession(model, config, tensors, queue.length);
   const seconds: number[] = [];
   let startSeconds = 0;
+  const placed = (i: number, indices = whole[i % whole.length]) => ({
+    indices,
+    place: { seed: config.seed, epoch: 1, first: i * config.batch },
+  });
   for (let i = 0; i < warmUpSteps + timedSteps; i++) {
     const step = await timed(async () => {
-      const loaded = await loader.batch(whole[i % whole.length]);
-      loader.prefetch(whole[(i + 1) % whole.length]);
-      const place = { seed: config.seed, epoch: 1, first: i * config.batch };
-      await session.step(augmentBatch(loaded, config.augment, place));
+      loader.prefetch(placed(i + 1));
+      await session.step(await loader.batch(placed(i)));
     });
     if (i === 0) startSeconds = performance.now() / 1000; // from the start of the process
     if (i >= warmUpSteps) seconds.push(step.seconds);
   }
+  // An epoch's last batch, where it is shorter, has a program of its own, which takes memory too.
+  const last = queue[queue.length - 1];
+  if (last.length < queue[0].length) await session.step(await loader.batch(placed(queue.length - 1, last)));
   await loader.close();
   return { startSeconds, stepSeconds: medianOf(seconds), session };
 }
