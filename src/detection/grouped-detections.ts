@@ -186,28 +186,34 @@ class ClassOfGroups {
     precision: Float64Array,
     recall: Float64Array,
   ): void {
-    const present = this.#group.map((group, at) => (weights[group] > 0 ? at : -1)).filter((at) => at >= 0);
-    if (present.length === 0) return;
-    let [k, hits, detections] = [0, 0, 0];
+    const count = this.#group.length;
+    const presentFrom = (at: number): number => {
+      let k = at;
+      while (k < count && weights[this.#group[k]] === 0) k++;
+      return k;
+    };
+    let [last, next] = [-1, presentFrom(0)];
+    if (next === count) return;
+    let [hits, detections] = [0, 0];
     for (let i = CONFIDENCE_GRID_POINTS - 1; i >= 0; i--) {
       const x = confidenceGrid[i];
-      for (; k < present.length && this.#confidence[present[k]] >= x; k++) {
-        const weight = weights[this.#group[present[k]]];
-        hits += weight * (this.#hits[present[k]] & 1);
+      for (; next < count && this.#confidence[next] >= x; last = next, next = presentFrom(next + 1)) {
+        const weight = weights[this.#group[next]];
+        hits += weight * (this.#hits[next] & 1);
         detections += weight;
       }
-      if (k === 0) {
+      if (last < 0) {
         precision[i] = 1;
         continue;
       }
-      const here = this.#confidence[present[k - 1]];
+      const here = this.#confidence[last];
       const before = { recall: hits / instances, precision: hits / detections };
       recall[i] = before.recall;
       precision[i] = before.precision;
-      if (k === present.length || here === x) continue;
+      if (next === count || here === x) continue;
       // The next point of the curve is the first copy of the next detection.
-      const nextHits = hits + (this.#hits[present[k]] & 1);
-      const width = here - this.#confidence[present[k]];
+      const nextHits = hits + (this.#hits[next] & 1);
+      const width = here - this.#confidence[next];
       recall[i] += ((nextHits / instances - before.recall) / width) * (here - x);
       precision[i] += ((nextHits / (detections + 1) - before.precision) / width) * (here - x);
     }
