@@ -27,7 +27,7 @@ describe("micro-batches", () => {
         );
       for (const one of all) {
         expect(one.batch * nominalAccumulation(one)).toBe(asked.batch * nominalAccumulation(asked));
-        decays(one).forEach((decay, i) => expect(decay).toBeCloseTo(decays(asked)[i], 12));
+        for (const [i, decay] of decays(one).entries()) expect(decay).toBeCloseTo(decays(asked)[i], 12);
         expect(one.optim.classification.weightDecay).toBeNull();
       }
     },
