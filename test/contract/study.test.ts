@@ -122,13 +122,15 @@ describe("the directory of a study", () => {
     onStatus: () => {},
   };
 
-  it("is not taken for another study", async () => {
+  it("is not taken for another study, and an interruption ends even what only measures", async () => {
     mkdirSync(options.out);
     const there = { version: 1, data: resolve("data.yaml"), weights: null, scale: "n", hours: 2, cores: 1 };
     writeFileSync(join(options.out, "study.json"), JSON.stringify(there));
     await expect(study(options)).rejects.toThrow(
       /expected the study that it holds: hours 2, got 8; .*another --out/,
     );
+    const interrupted = { ...options, out: join(folder, "interrupted"), signal: AbortSignal.abort() };
+    await expect(study(interrupted)).rejects.toMatchObject({ name: "AbortError" });
     writeFileSync(join(options.out, "study.json"), "{");
     await expect(study(options)).rejects.toThrow(/study\.json: expected JSON/);
   });

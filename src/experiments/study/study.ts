@@ -80,8 +80,14 @@ export interface StudyResult {
  * @throws EchoDuetError `config` where the budget is too small, or `out` holds a study of something else; `data` and `io`
  *   as the parts do; AbortError on interruption
  */
-export async function study(options: StudyOptions): Promise<StudyResult> {
-  const { out, dryRun, signal, onMessage } = options;
+export async function study(given: StudyOptions): Promise<StudyResult> {
+  const { out, dryRun, signal } = given;
+  // What is measured, compared and reported says so as it goes on: there an interruption ends it.
+  const onMessage = (message: string): void => {
+    signal.throwIfAborted();
+    given.onMessage(message);
+  };
+  const options = { ...given, onMessage };
   claim(options);
   await audit(options);
   signal.throwIfAborted();
