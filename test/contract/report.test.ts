@@ -18,6 +18,9 @@ import { escapeMarkdown, reportMarkdown } from "../../src/experiments/report/mar
 import { en, type MessageKey } from "../../src/experiments/report/messages/en.js";
 import { messagesOf, textsIn } from "../../src/experiments/report/messages/index.js";
 import { assertProvenance } from "../../src/experiments/report/provenance.js";
+import { screeningSection } from "../../src/experiments/report/sections/screening.js";
+import { selectionMetrics } from "../../src/experiments/sweep/sweep-file.js";
+import type { SectionContext } from "../../src/experiments/report/context.js";
 import { SourceIndex } from "../../src/experiments/report/source-index.js";
 import { counted, measured, name, plainText, setting } from "../../src/experiments/report/values.js";
 
@@ -255,4 +258,25 @@ describe("final.json", () => {
     );
     expect(parseFinalTest('{"test": null}', "sweep/final.json")).toBeNull();
   });
+});
+
+describe("the choice of designs", () => {
+  it.each(languages.flatMap((language) => selectionMetrics.map((metric) => ({ language, metric }))))(
+    "is told in $language by $metric",
+    ({ language, metric }) => {
+      const run = { arm: "a", stages: ["screen"] };
+      const selections = [{ stage: "screen", epoch: null, scores: { a: 0.5, b: null }, kept: ["a"] }];
+      const facts = {
+        sweep: { selections, sweep: { selectionMetric: metric, runs: [run] }, test: null },
+        provenanceOf: () => [source("a")],
+      };
+      const context = { facts, texts: textsIn(language), images: false } as unknown as SectionContext;
+      const [, table] = screeningSection(context)!.blocks as [Block, Table];
+      expect(plainText(table.columns[2])).toMatch(/\S/);
+      expect(table.rows.map((row) => row.map(plainText).slice(0, 3))).toEqual([
+        ["a", "1", "0.5"],
+        ["b", "", ""],
+      ]);
+    },
+  );
 });

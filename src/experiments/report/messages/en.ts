@@ -107,6 +107,7 @@ export const en = {
   "metric.auroc": "AUROC",
   "metric.ece": "ECE",
   "metric.fitness": "fitness",
+  "metric.tasks": "mean over the tasks of mAP@.5 and balanced accuracy",
 
   "axis.recall": "recall",
   "axis.precision": "precision",

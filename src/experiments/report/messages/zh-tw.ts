@@ -106,6 +106,7 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   "metric.auroc": "AUROC",
   "metric.ece": "ECE",
   "metric.fitness": "適應度",
+  "metric.tasks": "各任務 mAP@.5 與平衡準確率的平均",
 
   "axis.recall": "召回率",
   "axis.precision": "精確率",

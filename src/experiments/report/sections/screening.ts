@@ -1,6 +1,5 @@
-import type { MetricName } from "../../compare/pool.js";
 import type { SectionContext } from "../context.js";
-import type { Line, Row, Section, Table } from "../document.js";
+import type { Row, Section, Table } from "../document.js";
 import { measured, name } from "../values.js";
 
 /** How arms were chosen before the last stage: every arm with its validation metric, and whether it went on. */
@@ -8,8 +7,7 @@ export function screeningSection({ facts, texts: { say } }: SectionContext): Sec
   const { sweep, provenanceOf } = facts;
   if (sweep === null || sweep.selections.length === 0) return null;
   const { selectionMetric, runs } = sweep.sweep;
-  const metric: Line =
-    selectionMetric === "fitness" ? say("metric.fitness") : say(`metric.${selectionMetric as MetricName}`);
+  const metric = say(`metric.${selectionMetric}`);
   const tables = sweep.selections.map(({ stage, epoch, scores, kept }, i): Table => {
     const rows = Object.entries(scores)
       .toSorted(([, a], [, b]) => (b ?? Number.NEGATIVE_INFINITY) - (a ?? Number.NEGATIVE_INFINITY))
