@@ -89,7 +89,7 @@ describe("the budget of a study", () => {
     const cost = { startSeconds: 5, stepSeconds: 1, validationSeconds: 2, imageSeconds: 0.1, peakBytes: 0 };
     const protocol = { size: 192, epochs: 10, batch: 16, seeds: 3, folds: 3, arms: "core" as const };
     // 300 frames in thirds: 100 trained on in 7 steps, 100 scored. 15 arms, and 6 that go on with 8 runs more.
-    const run = 5 + 7 * 10 * 1 * 1.3 + 2 + 100 * 0.1;
+    const run = 5 + 7 * 10 * 1 * 1.2 + 2 + 100 * 0.1;
     const hours = hoursOf(protocol, cost, { frames: 300, cores: 2 });
     expect(hours).toBeCloseTo(((15 + 6 * 8) * run) / 2 / 3600);
     expect(hoursOf({ ...protocol, size: 384 }, cost, { frames: 300, cores: 2 })).toBeGreaterThan(3 * hours);

@@ -119,13 +119,13 @@ export function reliabilityFigure(
               : [
                   [
                     { xAxis: low, yAxis: 0 },
-                    { xAxis: high, yAxis: round(accuracy) },
+                    { xAxis: high, yAxis: accuracy },
                   ],
                 ],
           ) as never,
         },
         data: bins.flatMap(({ confidence, accuracy }) =>
-          confidence === null || accuracy === null ? [] : [[round(confidence), round(accuracy)]],
+          confidence === null || accuracy === null ? [] : [[confidence, accuracy]],
         ),
       },
     ],
@@ -162,7 +162,7 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
         label: { show: true, position: "top", formatter: "{b}", color: "#1d2430", fontSize: 12 },
         data: together(shown, endpoint).map(({ letter, flops, isFront, [endpoint]: value }) => ({
           name: letter,
-          value: [round(flops / 1e9), round(value ?? 0)],
+          value: [flops / 1e9, value ?? 0],
           itemStyle: { color: isFront ? "#0072b2" : "#fff", borderColor: "#0072b2", borderWidth: 2 },
         })),
       },
@@ -209,9 +209,4 @@ function classStyle(index: number): LineStyle {
 
 function legendOf(curves: readonly ClassCurve[]): Figure["legend"] {
   return curves.map((curve, i) => ({ name: curve.name, ...classStyle(i) }));
-}
-
-/** Four digits are as fine as any picture of it. */
-function round(value: number): number {
-  return Number(value.toPrecision(4));
 }

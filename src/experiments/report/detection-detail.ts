@@ -90,7 +90,7 @@ export function envelopeAt({ points }: PrecisionRecall, recall: number): number 
 
 /**
  * Counts [true class][predicted class] with the background as the last row and column, as YOLOv5's
- * ConfusionMatrix: pairs of an IoU above .5, whatever their classes, the greatest first, each box in one pair; a
+ * ConfusionMatrix: pairs of an IoU of at least .5, whatever their classes, the greatest first, each box in one pair; a
  * detection without a pair is of the background row, a label without one of the background column.
  *
  * Differs from YOLOv5 in its thresholds (there: confidence .25, IoU .45): here those of the other figures.

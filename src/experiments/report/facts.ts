@@ -8,6 +8,7 @@ import {
   runAudit,
   type SplitName,
 } from "../../data/index.js";
+import { type AveragePrecisionResult, DetectionMetrics, type MatchedImage } from "../../detection/index.js";
 import { EchoDuetError } from "../../errors.js";
 import { ioError, sha256File } from "../../io/index.js";
 import { findWeights, readRunInfo } from "../../training/index.js";
@@ -22,6 +23,7 @@ import type { DataProvenance, Provenance } from "./document.js";
 import { parseFinalTest } from "./final-test.js";
 import { type PredictedFrames, predictBoxes } from "./predict-boxes.js";
 
+/** What a report is of, and how it is scored. */
 export interface GatherOptions extends PredictionOptions {
   /** A run, or a sweep. */
   readonly path: string;
@@ -29,6 +31,8 @@ export interface GatherOptions extends PredictionOptions {
   /** Measure the latency here and now. */
   readonly measure: boolean;
   readonly onProgress: (message: string) => void;
+  /** The comparison, where it was made before. */
+  readonly compared?: CompareReport;
 }
 
 /** All that a report is made of, before any word of it. */
@@ -50,9 +54,21 @@ export interface ReportFacts {
     readonly runs: readonly ComparedRun[];
   };
   readonly predicted: PredictedFrames;
+  /** Of the predicted frames; null without detection or without labels. */
+  readonly detection: DetectionFacts | null;
   readonly provenanceOf: (run: ComparedRun, split: "train" | "val") => readonly Provenance[];
 }
 
+/** What the boxes of all predicted frames come to. */
+export interface DetectionFacts {
+  readonly matched: readonly MatchedImage[];
+  /** Of each class that has labels; at `bestIndex` of the grid the mean F1 is best. */
+  readonly curves: AveragePrecisionResult;
+  /** Confidence at which the mean F1 is best: boxes count from there on. */
+  readonly confidence: number;
+}
+
+/** What a report of a sweep has over that of a run. */
 export interface SweepFacts {
   readonly sweep: Sweep;
   /** Comparisons of arms before the last stage. */
@@ -71,7 +87,8 @@ export async function gatherFacts(options: GatherOptions): Promise<ReportFacts> 
   const { runs, sweep } = gatherRuns([path]);
   // Before anything that takes time, so that a damaged file is told at once.
   const ofSweep = sweep && sweepFacts(sweep);
-  const compared = await compare({ ...options, paths: [path], final: false, onProgress });
+  const compared =
+    options.compared ?? (await compare({ ...options, paths: [path], final: false, onProgress }));
   const { designs, provenance } = compared.validation;
   const scored = designs.filter(({ seeds }) => seeds.length > 0);
   const firstSeedOf = (name: string): readonly ComparedRun[] => {
@@ -88,6 +105,9 @@ export async function gatherFacts(options: GatherOptions): Promise<ReportFacts> 
   const dataYaml = sweep?.base.data ?? detailed[0].data;
   onProgress(`audit: ${dataYaml}`);
   const audit = await runAudit(dataYaml);
+  const predicted = await predictBoxes(detailed, options, (run, done, total) => {
+    if (done === total) onProgress(`boxes: ${run}, ${total} images`);
+  });
   return {
     compared,
     runs,
@@ -97,11 +117,19 @@ export async function gatherFacts(options: GatherOptions): Promise<ReportFacts> 
     histories: readRunHistories(drawn.map(({ directory }) => directory)),
     drawn,
     detailed: { design: best, seed: detailed[0].seed, runs: detailed },
-    predicted: await predictBoxes(detailed, options, (run, done, total) => {
-      if (done === total) onProgress(`boxes: ${run}, ${total} images`);
-    }),
+    predicted,
+    detection: detectionOf(predicted),
     provenanceOf: provenanceReader(compared),
   };
+}
+
+function detectionOf({ names, frames }: PredictedFrames): DetectionFacts | null {
+  const metrics = new DetectionMetrics(names.length);
+  for (const { prediction } of frames) if (prediction.detection) metrics.addMatched(prediction.detection);
+  const { matched } = metrics;
+  const curves = metrics.curves();
+  if (curves.perClass.length === 0) return null;
+  return { matched, curves, confidence: curves.confidenceGrid[curves.bestIndex] };
 }
 
 function sweepFacts({ directory }: Sweep): SweepFacts {

@@ -9,4 +9,11 @@ export {
   type ReportDocument,
 } from "./document.js";
 export { assertProvenance } from "./provenance.js";
-export { makeReport, type ReportFormat, type ReportOptions, reportFormats, writeReport } from "./report.js";
+export {
+  makeReport,
+  type ReportFormat,
+  type ReportOptions,
+  reportFormats,
+  writeReport,
+  writeReports,
+} from "./report.js";

@@ -1,3 +1,4 @@
+import { IOU_THRESHOLDS } from "../../detection/index.js";
 import { f1Of, type Hits, hitsAt } from "./detection-detail.js";
 import type { PredictedFrame } from "./predict-boxes.js";
 
@@ -29,7 +30,9 @@ function rank(each: PredictedFrame, confidence: number | null): RankedFrame {
   ].filter((score) => score !== null);
   const wrongBoxes =
     detection && confidence !== null
-      ? [...detection.confidence].filter((c, i) => c >= confidence && detection.tp[i * 10] === 0)
+      ? [...detection.confidence].filter(
+          (c, i) => c >= confidence && detection.tp[i * IOU_THRESHOLDS.length] === 0,
+        )
       : [];
   const wrongView = view && each.frame.view >= 0 && view.index !== each.frame.view ? [view.probability] : [];
   const errors = [...wrongBoxes, ...wrongView];

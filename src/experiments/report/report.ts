@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { ioError, writeFileAtomically } from "../../io/index.js";
 import type { Language, ReportDocument } from "./document.js";
 import { reportCsv } from "./csv.js";
-import { type GatherOptions, gatherFacts } from "./facts.js";
+import { type GatherOptions, gatherFacts, type ReportFacts } from "./facts.js";
 import { reportPage } from "./html/page.js";
 import { reportLatex } from "./latex.js";
 import { makeDocument } from "./make-document.js";
@@ -12,12 +12,14 @@ import { type Texts, textsIn } from "./messages/index.js";
 
 /** Forms of a report: a page, or tables for papers and programs. */
 export const reportFormats = ["html", "csv", "markdown", "latex"] as const;
+/** One of `reportFormats`. */
 export type ReportFormat = (typeof reportFormats)[number];
 
+/** What is reported, and in which form. */
 export interface ReportOptions extends GatherOptions {
   readonly language: Language;
   readonly format: ReportFormat;
-  /** Whether pictures of the data are embedded; only a page has any. */
+  /** Embeds pictures of the data, which other forms than a page have no place for. */
   readonly images: boolean;
 }
 
@@ -30,15 +32,10 @@ const renderers: Readonly<Record<ReportFormat, (document: ReportDocument, texts:
 
 /**
  * The report of a run or of a sweep, whole, as text. Nothing of the test split is read but what `compare --final` left.
- * @throws EchoDuetError as `compare` and `auditData`; `data` for a number without its source
+ * @throws EchoDuetError as `compare` and `runAudit`; `data` for a number without its source
  */
 export async function makeReport(options: ReportOptions): Promise<string> {
-  const { language, format } = options;
-  const texts = textsIn(language);
-  const facts = await gatherFacts(options);
-  options.onProgress(`report: ${format}, ${language}`);
-  const images = options.images && format === "html";
-  return renderers[format](await makeDocument({ facts, texts, images }), texts);
+  return render(await gatherFacts(options), options);
 }
 
 /**
@@ -46,11 +43,40 @@ export async function makeReport(options: ReportOptions): Promise<string> {
  * @throws EchoDuetError as `makeReport`; `io` where the file system refuses
  */
 export async function writeReport(file: string, options: ReportOptions): Promise<void> {
-  const folder = dirname(file);
+  await writeReports({ [options.language]: file }, options);
+}
+
+/**
+ * Writes a report in several languages, gathered once, as `writeReport` does.
+ * @param files path by language
+ */
+export async function writeReports(
+  files: Readonly<Partial<Record<Language, string>>>,
+  options: Omit<ReportOptions, "language">,
+): Promise<void> {
+  const entries = Object.entries(files) as [Language, string][];
+  // Before anything that takes time.
+  for (const [, file] of entries) makeFolder(dirname(file));
+  const facts = await gatherFacts(options);
+  for (const [language, file] of entries) {
+    writeFileAtomically(file, await render(facts, { ...options, language }));
+  }
+}
+
+async function render(
+  facts: ReportFacts,
+  { language, format, images, onProgress }: ReportOptions,
+): Promise<string> {
+  const texts = textsIn(language);
+  onProgress(`report: ${format}, ${language}`);
+  const document = await makeDocument({ facts, texts, images: images && format === "html" });
+  return renderers[format](document, texts);
+}
+
+function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
     throw ioError(folder, "created", error);
   }
-  writeFileAtomically(file, await makeReport(options));
 }

@@ -1,5 +1,10 @@
 import type { Block, ReportDocument, Section, Table } from "./document.js";
 
+/** A table, or none where it has no rows. */
+export function filled(table: Omit<Table, "kind">): Table[] {
+  return table.rows.length === 0 ? [] : [{ kind: "table", ...table }];
+}
+
 /** The tables of a document with their sections, those behind charts among them. */
 export function tablesOf({
   sections,

@@ -69,6 +69,11 @@ export function name(text: string): readonly Name[] {
   return [{ kind: "name", text }];
 }
 
+/** A threshold, or a position on a scale: what the report itself sets, and no result of anything. */
+export function scale(value: number, format: NumberFormat): readonly Name[] {
+  return name(showNumber(value, format));
+}
+
 /** A value of a run's configuration. */
 export function setting(text: string, run: string): readonly Setting[] {
   return [{ kind: "setting", text, run }];

@@ -7,11 +7,17 @@ import { type Protocol, protocols } from "./protocols.js";
 
 /** Input side (pixels) and images of the step that is measured. */
 const probe = { size: 192, batch: 16 };
-/** How much longer the mean arm takes than a shared backbone with fixed weights: gradients of each task, two backbones. */
-const meanArm = 1.3;
+/**
+ * How much longer the mean arm takes than a shared backbone with fixed weights: 1.1 over all arms, 1.2 over six finalists, as
+ * a sweep of yolov5n measured them on two busy cores.
+ */
+const meanArm = 1.2;
 
-/** Exponent of the batch size in a step's time: below 1, since updating the weights takes as long for few images. */
-const smallBatch = 0.8;
+/**
+ * Exponent of the batch size in a step's time, below 1 since updating the weights takes as long for few images: 4 images
+ * take 0.3 of the time of 16 (`bench scaling`, docs/performance.md).
+ */
+const smallBatch = 0.87;
 
 /** A protocol with a rough figure of what it takes. */
 export interface PricedProtocol {

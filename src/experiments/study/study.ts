@@ -11,7 +11,7 @@ import { collectFrames } from "../../data/split/index.js";
 import { EchoDuetError } from "../../errors.js";
 import { ioError, writeFileAtomically } from "../../io/index.js";
 import { type CompareReport, compare, finalReportFile } from "../compare/index.js";
-import { languages, writeReport } from "../report/index.js";
+import { writeReports } from "../report/index.js";
 import {
   type Executor,
   type PreparedSweep,
@@ -105,18 +105,19 @@ export async function study(given: StudyOptions): Promise<StudyResult> {
     });
     const report = await compared(sweep, onMessage);
     writeRecommended(options, report, prepared);
-    for (const language of languages) {
-      const file = join(out, studyFiles.reports[language]);
-      await writeReport(file, {
+    const inOut = (file: string) => join(out, file);
+    await writeReports(
+      { en: inOut(studyFiles.reports.en), "zh-TW": inOut(studyFiles.reports["zh-TW"]) },
+      {
         path: sweep,
-        language,
         format: "html",
         images: true,
         measure: false,
         ...scoring,
         onProgress: onMessage,
-      });
-    }
+        compared: report,
+      },
+    );
     return { report, failed: status.runs.filter(({ state }) => state === "failed").length };
   } finally {
     prepared.release();

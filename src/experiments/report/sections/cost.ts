@@ -1,6 +1,7 @@
 import { paretoFigure } from "../charts.js";
 import { designSources, joined, type SectionContext, trainingSources } from "../context.js";
 import type { Block, Line, Row, Section, Table } from "../document.js";
+import { filled } from "../tables.js";
 import { measured, name } from "../values.js";
 
 /** What designs cost, how much trouble they are, and what is gained for it. */
@@ -40,9 +41,7 @@ function costTable({ facts, texts: { say } }: SectionContext): Table[] {
     ...[say("column.step"), say("column.epochTime"), say("column.memory"), say("column.latency")],
     say("column.front"),
   ];
-  return rows.length === 0
-    ? []
-    : [{ kind: "table", id: "costs", caption: say("cost.caption"), columns, rows }];
+  return filled({ id: "costs", caption: say("cost.caption"), columns, rows });
 }
 
 function practicalityTable({ facts, texts: { say, comma } }: SectionContext): Table {

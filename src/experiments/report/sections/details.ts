@@ -1,23 +1,7 @@
 import type { ReliabilityBin } from "../../../classification/index.js";
-import { DetectionMetrics } from "../../../detection/index.js";
 import type { SectionContext } from "../context.js";
 import type { Line, Provenance, Row, Table } from "../document.js";
-import { measured, name } from "../values.js";
-
-/** The metrics of the detailed runs' frames; null without detection. */
-export function detectionMetricsOf({ facts }: SectionContext): DetectionMetrics | null {
-  const { names, frames } = facts.predicted;
-  if (names.length === 0) return null;
-  const metrics = new DetectionMetrics(names.length);
-  for (const { prediction } of frames) if (prediction.detection) metrics.addMatched(prediction.detection);
-  return metrics;
-}
-
-/** The confidence at which the frames' F1 is best; null without detection or labels. */
-export function bestConfidence(context: SectionContext): number | null {
-  const curves = detectionMetricsOf(context)?.curves();
-  return curves && curves.perClass.length > 0 ? curves.confidenceGrid[curves.bestIndex] : null;
-}
+import { measured, name, scale } from "../values.js";
 
 /** Which runs the details are of. */
 export function detailLine({ facts, texts: { say } }: SectionContext): Line {
@@ -46,8 +30,8 @@ export function binTable(
     .map(
       ({ low, high, count, confidence, accuracy }): Row => [
         say("calibration.range", {
-          low: measured(low, "fixed3", from),
-          high: measured(high, "fixed3", from),
+          low: scale(low, "fixed3"),
+          high: scale(high, "fixed3"),
         }),
         measured(count, "integer", from),
         measured(confidence, "fixed3", from),

@@ -1,20 +1,21 @@
-import type { DetectionMetrics } from "../../../detection/index.js";
+import { IOU_THRESHOLDS } from "../../../detection/index.js";
 import { reliabilityBins } from "../../../classification/index.js";
 import { confidenceFigure, precisionRecallFigure, reliabilityFigure } from "../charts.js";
 import type { SectionContext } from "../context.js";
 import { detectionConfusion, envelopeAt, precisionRecall } from "../detection-detail.js";
 import type { Block, Row, Section, Table } from "../document.js";
-import { measured, name } from "../values.js";
-import { bestConfidence, binTable, detailLine, detectionMetricsOf } from "./details.js";
+import type { DetectionFacts } from "../facts.js";
+import { measured, name, scale } from "../values.js";
+import { binTable, detailLine } from "./details.js";
 
 const shares = Array.from({ length: 11 }, (_, i) => i / 10);
 
 /** Precision, recall and F1 over confidence, confusion and calibration of the boxes. */
 export function detectionSection(context: SectionContext): Section | null {
-  const metrics = detectionMetricsOf(context);
-  const confidence = bestConfidence(context);
-  if (metrics === null || confidence === null) return null;
   const { facts, texts } = context;
+  const { detection } = facts;
+  if (detection === null) return null;
+  const { confidence } = detection;
   const { say } = texts;
   const from = facts.predicted.provenance;
   const lead = say("detection.lead", { confidence: measured(confidence, "fixed3", from) });
@@ -23,18 +24,21 @@ export function detectionSection(context: SectionContext): Section | null {
     title: say("detection.title"),
     blocks: [
       { kind: "text", lines: [detailLine(context), lead] },
-      ...curveBlocks(context, metrics),
+      ...curveBlocks(context, detection),
       confusion(context, confidence),
-      ...calibration(context, metrics),
+      ...calibration(context, detection),
     ],
   };
 }
 
-function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics): Block[] {
+function curveBlocks(
+  { facts, texts }: SectionContext,
+  { matched, curves: all, confidence }: DetectionFacts,
+): Block[] {
   const { say } = texts;
   const { names, provenance: from } = facts.predicted;
-  const curves = precisionRecall(metrics.matched, names.length);
-  const { perClass, confidenceGrid, bestIndex } = metrics.curves();
+  const curves = precisionRecall(matched, names.length);
+  const { perClass, confidenceGrid } = all;
   const className = (index: number) => names[index];
   const prTable: Table = {
     kind: "table",
@@ -42,7 +46,7 @@ function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics
     caption: say("detection.prPoints"),
     columns: [say("axis.recall"), ...curves.map(({ classIndex }) => name(className(classIndex)))],
     rows: shares.map((share) => [
-      measured(share, "fixed1", from),
+      scale(share, "fixed1"),
       ...curves.map((curve) => measured(envelopeAt(curve, share), "fixed3", from)),
     ]),
   };
@@ -56,7 +60,7 @@ function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics
       rows: shares.map((share) => {
         const at = Math.round(share * (confidenceGrid.length - 1));
         return [
-          measured(confidenceGrid[at], "fixed1", from),
+          scale(confidenceGrid[at], "fixed1"),
           ...perClass.map((each) => measured(each[kind][at], "fixed3", from)),
         ];
       }),
@@ -71,11 +75,11 @@ function curveBlocks({ facts, texts }: SectionContext, metrics: DetectionMetrics
     kind: "chart",
     figure: confidenceFigure(
       kinds.map((metric) => ({ metric, lines: linesOf(metric) })),
-      confidenceGrid[bestIndex],
+      confidence,
       texts,
     ),
     description: say("detection.curveDescription", {
-      confidence: measured(confidenceGrid[bestIndex], "fixed3", from),
+      confidence: measured(confidence, "fixed3", from),
     }),
     from,
     tables,
@@ -117,11 +121,13 @@ function confusion({ facts, texts: { say } }: SectionContext, confidence: number
 /** Boxes of at least this confidence: below it lie thousands that suppression keeps for the sake of mAP. */
 const leastCalibrated = 0.05;
 
-function calibration({ facts, texts }: SectionContext, metrics: DetectionMetrics): Block[] {
+function calibration({ facts, texts }: SectionContext, { matched }: DetectionFacts): Block[] {
   const { say } = texts;
   const from = facts.predicted.provenance;
-  const boxes = metrics.matched
-    .flatMap(({ confidence, tp }) => Array.from(confidence, (each, i) => ({ each, isHit: tp[i * 10] === 1 })))
+  const boxes = matched
+    .flatMap(({ confidence, tp }) =>
+      Array.from(confidence, (each, i) => ({ each, isHit: tp[i * IOU_THRESHOLDS.length] === 1 })),
+    )
     .filter(({ each }) => each >= leastCalibrated);
   if (boxes.length === 0) return [];
   const bins = reliabilityBins(

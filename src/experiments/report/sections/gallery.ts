@@ -5,7 +5,7 @@ import { joined, type SectionContext } from "../context.js";
 import type { Gallery, Line, Picture, PictureBox, Section } from "../document.js";
 import { galleries, type RankedFrame, rankFrames } from "../ranking.js";
 import { measured, name } from "../values.js";
-import { bestConfidence, detailLine } from "./details.js";
+import { detailLine } from "./details.js";
 
 /** Pictures of each kind: the page has to be mailed and printed. */
 const mostPictures = 6;
@@ -19,7 +19,7 @@ export async function gallerySection(context: SectionContext): Promise<Section> 
   const { say } = texts;
   const place = { id: "galleries", title: say("gallery.title") };
   if (!images) return { ...place, blocks: [{ kind: "text", lines: [say("gallery.none")] }] };
-  const confidence = bestConfidence(context);
+  const confidence = facts.detection?.confidence ?? null;
   const kinds = galleries(rankFrames(facts.predicted.frames, confidence), mostPictures);
   const drawn: Gallery[] = [];
   for (const kind of ["best", "worst", "confident"] as const) {

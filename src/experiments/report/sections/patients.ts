@@ -4,7 +4,7 @@ import { addHits, f1Of } from "../detection-detail.js";
 import type { Row, Section } from "../document.js";
 import { type RankedFrame, rankFrames } from "../ranking.js";
 import { measured, name } from "../values.js";
-import { bestConfidence, detailLine } from "./details.js";
+import { detailLine } from "./details.js";
 
 /** What was found in each patient; of frames without a patient, in each clip or frame. */
 export function patientSection(context: SectionContext): Section {
@@ -12,7 +12,7 @@ export function patientSection(context: SectionContext): Section {
   const { say } = texts;
   const { frames, names, views } = facts.predicted;
   const groups = new Map<string, RankedFrame[]>();
-  for (const each of rankFrames(frames, bestConfidence(context))) {
+  for (const each of rankFrames(frames, facts.detection?.confidence ?? null)) {
     const key = clusterOf(each.frame);
     const group = groups.get(key);
     if (group) group.push(each);

@@ -2,7 +2,8 @@ import { type MetricName, metricNames } from "../../compare/pool.js";
 import type { DesignResult, SplitResult } from "../../compare/report.js";
 import { designSources, joined, type SectionContext } from "../context.js";
 import type { Block, Line, Row, Section, Table } from "../document.js";
-import { measured, name } from "../values.js";
+import { filled } from "../tables.js";
+import { measured, name, scale } from "../values.js";
 
 const viewMetrics: readonly MetricName[] = ["accuracy", "balancedAccuracy", "macroF1", "auroc", "ece"];
 const detectionMetrics = metricNames.filter((each) => !viewMetrics.includes(each));
@@ -100,9 +101,7 @@ function classTable(
     say("column.ap50"),
     say("column.ap5095"),
   ];
-  return rows.length === 0
-    ? []
-    : [{ kind: "table", id: `${split}-classes`, caption: say("results.classes"), columns, rows }];
+  return filled({ id: `${split}-classes`, caption: say("results.classes"), columns, rows });
 }
 
 function targetTable(
@@ -119,7 +118,7 @@ function targetTable(
       return [
         name(design.name),
         say(`metric.${target}`),
-        measured(least, "fixed2", from),
+        scale(least, "fixed2"),
         measured(value, "fixed3", from),
         result,
       ];
@@ -132,9 +131,7 @@ function targetTable(
     say("column.value"),
     say("column.result"),
   ];
-  return rows.length === 0
-    ? []
-    : [{ kind: "table", id: `${split}-targets`, caption: say("results.targets"), columns, rows }];
+  return filled({ id: `${split}-targets`, caption: say("results.targets"), columns, rows });
 }
 
 function deltaTable(
@@ -155,7 +152,5 @@ function deltaTable(
     ];
   });
   const columns = [say("column.design"), say("column.deltaM"), say("column.controls")];
-  return rows.length === 0
-    ? []
-    : [{ kind: "table", id: `${split}-delta-m`, caption: say("results.deltaM"), columns, rows }];
+  return filled({ id: `${split}-delta-m`, caption: say("results.deltaM"), columns, rows });
 }
