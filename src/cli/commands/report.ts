@@ -1,6 +1,11 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import type { Language, ReportFormat } from "../../experiments/report/index.js";
+import {
+  type Language,
+  languages,
+  type ReportFormat,
+  reportFormats,
+} from "../../experiments/report/document.js";
 import type { DeviceName } from "../../runtime/index.js";
 import { deviceOption, parseCount, threadsOption } from "../options.js";
 
@@ -15,10 +20,6 @@ interface ReportCommandOptions {
   readonly threads: number;
 }
 
-// As reportFormats and languages have them, without loading the charts for the sake of --help.
-const formats: readonly ReportFormat[] = ["html", "csv", "markdown", "latex"];
-const languages: readonly Language[] = ["en", "zh-TW"];
-
 /** `echoduet report RUN | SWEEP`: results with their sources, as a page or as tables. */
 export function reportCommand(): Command {
   return new Command("report")
@@ -27,7 +28,7 @@ export function reportCommand(): Command {
     .option("--out <file>", "file to write; by default report.html in the run or sweep, or standard output")
     .addOption(new Option("--lang <language>", "language of the report").choices(languages).default("en"))
     .addOption(
-      new Option("--format <format>", "a page, or the tables alone").choices(formats).default("html"),
+      new Option("--format <format>", "a page, or the tables alone").choices(reportFormats).default("html"),
     )
     .option("--no-images", "leave pictures of the data out")
     .option("--measure", "measure the latency here and now")

@@ -166,4 +166,10 @@ export interface ReportDocument {
 
 /** Languages of reports, as in `lang` of HTML. */
 export const languages = ["en", "zh-TW"] as const;
+/** One of `languages`. */
 export type Language = (typeof languages)[number];
+
+/** Forms of a report: a page, or tables for papers and programs. */
+export const reportFormats = ["html", "csv", "markdown", "latex"] as const;
+/** One of `reportFormats`. */
+export type ReportFormat = (typeof reportFormats)[number];

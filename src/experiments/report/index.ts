@@ -7,13 +7,8 @@ export {
   type Measured,
   type Provenance,
   type ReportDocument,
+  type ReportFormat,
+  reportFormats,
 } from "./document.js";
 export { assertProvenance } from "./provenance.js";
-export {
-  makeReport,
-  type ReportFormat,
-  type ReportOptions,
-  reportFormats,
-  writeReport,
-  writeReports,
-} from "./report.js";
+export { makeReport, type ReportOptions, writeReport, writeReports } from "./report.js";

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { ioError, writeFileAtomically } from "../../io/index.js";
-import type { Language, ReportDocument } from "./document.js";
+import type { Language, ReportDocument, ReportFormat } from "./document.js";
 import { reportCsv } from "./csv.js";
 import { type GatherOptions, gatherFacts, type ReportFacts } from "./facts.js";
 import { reportPage } from "./html/page.js";
@@ -9,11 +9,6 @@ import { reportLatex } from "./latex.js";
 import { makeDocument } from "./make-document.js";
 import { reportMarkdown } from "./markdown.js";
 import { type Texts, textsIn } from "./messages/index.js";
-
-/** Forms of a report: a page, or tables for papers and programs. */
-export const reportFormats = ["html", "csv", "markdown", "latex"] as const;
-/** One of `reportFormats`. */
-export type ReportFormat = (typeof reportFormats)[number];
 
 /** What is reported, and in which form. */
 export interface ReportOptions extends GatherOptions {
