@@ -97,8 +97,8 @@ function costText({ flops, parameters, extraOptions }: CostFacts): string {
 }
 
 /** A difference with its sign. */
-export function signed(value: number): string {
-  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+export function signed(value: number, digits = 3): string {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 }
 
 /** A p-value in two digits. */

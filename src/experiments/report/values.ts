@@ -1,4 +1,4 @@
-import { showP } from "../compare/reasons.js";
+import { showP, signed } from "../compare/reasons.js";
 import type {
   Counted,
   DataProvenance,
@@ -11,17 +11,15 @@ import type {
 } from "./document.js";
 
 const grouped = (value: number) => Math.round(value).toLocaleString("en-US");
-const withSign = (value: number, digits: number) =>
-  `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 
 const formats: Readonly<Record<NumberFormat, (value: number) => string>> = {
   fixed3: (value) => value.toFixed(3),
   fixed2: (value) => value.toFixed(2),
   fixed1: (value) => value.toFixed(1),
   integer: grouped,
-  signed3: (value) => withSign(value, 3),
+  signed3: (value) => signed(value),
   percent1: (value) => `${(100 * value).toFixed(1)} %`,
-  signedPercent1: (value) => `${withSign(100 * value, 1)} %`,
+  signedPercent1: (value) => `${signed(100 * value, 1)} %`,
   p: showP,
   giga3: (value) => (value / 1e9).toFixed(3),
   mega2: (value) => (value / 1e6).toFixed(2),
