@@ -1,4 +1,5 @@
 import type { ConvGeometry, Value } from "../graph/index.js";
+import { fromNumbers } from "../tensor/index.js";
 import { blockedConv, type ConvProblem, paysBlocked } from "./blocked-conv.js";
 import type { Emitter } from "./emitter.js";
 import type { LoweringContext } from "./lowering.js";
@@ -128,7 +129,7 @@ interface WeightGradProblem extends ConvGeometry {
   readonly kernel: readonly [number, number];
 }
 
-/** dW as [filters, channels, kernel elements]. */
+/** dW in the order of [filters, channels, kernel elements]; its shape is left to the caller. */
 function weightGrad(emitter: Emitter, problem: WeightGradProblem): string {
   const { dyShape, kernel, strides, pads } = problem;
   const [batch, filters, height, width] = dyShape;
@@ -170,10 +171,16 @@ function weightGrad(emitter: Emitter, problem: WeightGradProblem): string {
   }
   const perImage =
     products.length === 1 ? products[0] : emitter.emit("Concat", products, { attributes: { axis: 1 } });
-  const taps = emitter.emit("ReduceSum", [perImage, emitter.integers([0])], { attributes: { keepdims: 0 } });
+  const taps = sumOfImages(emitter, perImage, batch, products.length * filters * channels);
   if (products.length === 1) return taps;
   const apart = emitter.reshape(taps, [products.length, filters, channels]);
   return emitter.emit("Transpose", [apart], { attributes: { perm: [1, 2, 0] } });
+}
+
+/** The sum over the first axis, as a product with ones: ONNX Runtime's sum over it takes 3 to 5 times as long. */
+function sumOfImages(emitter: Emitter, x: string, batch: number, elements: number): string {
+  const ones = emitter.tensor(fromNumbers("float32", [1, batch], Array(batch).fill(1)));
+  return emitter.emit("MatMul", [ones, emitter.reshape(x, [batch, elements])]);
 }
 
 /** A function of whole numbers that emits the nodes of each result once. */

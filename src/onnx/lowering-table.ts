@@ -204,6 +204,20 @@ function channelAffine(emitter: Emitter, { x, scale, bias, channels, addend }: A
     : emitter.emit("FusedConv", [x, weight, bias ?? "", addend], { ...microsoft, attributes });
 }
 
+/** Pixels of a plane from which a dot product for each plane is faster than a product of all elements and its sum. */
+const dotPixels = 400;
+
+/** The sum of a · b for each channel, where both are [batch, channels, height, width]. */
+function channelDot(emitter: Emitter, a: string, b: string, shape: readonly number[]): string {
+  const [batch, channels, height, width] = shape;
+  const sum = (name: string, axes: readonly number[]) =>
+    emitter.emit("ReduceSum", [name, emitter.integers(axes)], { attributes: { keepdims: 0 } });
+  if (height * width < dotPixels) return sum(emitter.emit("Mul", [a, b]), [0, 2, 3]);
+  const [left, right] = [a, b].map((name) => emitter.reshape(name, [batch * channels, 1, height * width]));
+  const planes = emitter.emit("FusedMatMul", [left, right], { ...microsoft, attributes: { transB: 1 } });
+  return sum(emitter.reshape(planes, [batch, channels]), [0]);
+}
+
 /**
  * With n pixels a channel, r = 1 / sqrt(variance + epsilon), a = scale · r and
  * xhat = (x - mean) · r: dbias = sum dy; dscale = sum dy · xhat = r · (sum dy · x - mean · dbias);
@@ -222,7 +236,7 @@ function lowerBatchNormGrad({
   const r = e.emit("Reciprocal", [e.emit("Sqrt", [e.emit("Add", [variance, e.float(attrs.epsilon)])])]);
   const a = e.emit("Mul", [scale, r]);
   const dbias = sum(dy);
-  const centred = e.emit("Sub", [sum(e.emit("Mul", [dy, x])), e.emit("Mul", [mean, dbias])]);
+  const centred = e.emit("Sub", [channelDot(e, dy, x, value.shape), e.emit("Mul", [mean, dbias])]);
   const dscale = e.emit("Mul", [r, centred]);
   const p = e.emit("Neg", [e.emit("Mul", [e.emit("Mul", [a, r]), e.emit("Mul", [dscale, overN])])]);
   const q = e.emit("Neg", [
