@@ -175,6 +175,17 @@ export function batches(order: Int32Array, batchSize: number): Int32Array[] {
   return out;
 }
 
+/**
+ * Batches of one size, at most that of the order: the last is filled up from the order's beginning, so that a training
+ * needs one program, and no batch normalisation sees a few images only.
+ */
+export function wholeBatches(order: Int32Array, batchSize: number): Int32Array[] {
+  return batches(order, batchSize).map((part, i) => {
+    const missing = Math.min(batchSize, order.length) - part.length;
+    return missing === 0 || i === 0 ? part : Int32Array.of(...part, ...order.subarray(0, missing));
+  });
+}
+
 function keyOf(indices: ArrayLike<number>): string {
   return Array.from(indices).join(",");
 }

@@ -63,7 +63,7 @@ export class TrainingSession {
 
   /**
    * @param tensors the model's parameters and buffers by name
-   * @param stepsPerEpoch batches an epoch, the last and shorter one included
+   * @param stepsPerEpoch batches an epoch
    */
   constructor(
     model: Model,

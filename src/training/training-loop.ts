@@ -3,13 +3,13 @@ import { parseWith } from "../config/index.js";
 import {
   AugmentedLoader,
   augmentWarnings,
-  batches,
   type DataDescription,
   type FrameBatch,
   FrameLoader,
   type FrameRecord,
   type PlacedBatch,
   sampledOrder,
+  wholeBatches,
 } from "../data/index.js";
 import { EchoDuetError } from "../errors.js";
 import { nothingShared } from "../interference/index.js";
@@ -218,7 +218,7 @@ export class TrainingLoop {
     const { run, data } = this.#training;
     const { batch, sampling, seed } = run.config;
     const order = sampledOrder(data.train, sampling, { seed, epoch });
-    return batches(order, batch).map((indices, i) => ({
+    return wholeBatches(order, batch).map((indices, i) => ({
       indices,
       place: { seed, epoch, first: i * batch },
     }));

@@ -8,6 +8,7 @@ import {
   parseLabel,
   toNetworkBox,
   toSourceBox,
+  wholeBatches,
 } from "../../src/data/index.js";
 
 const size = fc.record({
@@ -141,6 +142,20 @@ describe("epochs", () => {
           expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, i) => i));
         },
       ),
+    );
+  });
+
+  it("have batches of one size for training, the last filled up from the first ones", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 33 }), (count, size) => {
+        const order = epochOrder(count, 0, 1);
+        const parts = wholeBatches(order, size);
+        expect(parts).toHaveLength(Math.ceil(count / size));
+        for (const part of parts) expect(new Set(part).size).toBe(Math.min(size, count));
+        const all = parts.flatMap((part) => [...part]);
+        expect(all.slice(0, count)).toEqual([...order]);
+        expect(all.slice(count)).toEqual([...order].slice(0, all.length - count));
+      }),
     );
   });
 });

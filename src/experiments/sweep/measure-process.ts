@@ -2,11 +2,11 @@ import { text } from "node:stream/consumers";
 import { resolveTrainConfig, type TrainConfig } from "../../config/index.js";
 import {
   AugmentedLoader,
-  batches,
   epochOrder,
   FrameLoader,
   listFrames,
   loadDataDescription,
+  wholeBatches,
 } from "../../data/index.js";
 import { createModel, type Model } from "../../models/index.js";
 import {
@@ -56,13 +56,12 @@ async function timeSteps(config: TrainConfig, model: Model) {
   const loader = new AugmentedLoader(frames, config.size, config);
   const { parameters, buffers } = declareForTraining(model);
   const tensors = initialTensors(parameters, buffers, config.seed);
-  const queue = batches(epochOrder(frames.length, config.seed, 1), config.batch);
-  const whole = queue.filter((indices) => indices.length === queue[0].length);
+  const queue = wholeBatches(epochOrder(frames.length, config.seed, 1), config.batch);
   const session = new TrainingSession(model, config, tensors, queue.length);
   const seconds: number[] = [];
   let startSeconds = 0;
-  const placed = (i: number, indices = whole[i % whole.length]) => ({
-    indices,
+  const placed = (i: number) => ({
+    indices: queue[i % queue.length],
     place: { seed: config.seed, epoch: 1, first: i * config.batch },
   });
   for (let i = 0; i < warmUpSteps + timedSteps; i++) {
@@ -73,9 +72,6 @@ async function timeSteps(config: TrainConfig, model: Model) {
     if (i === 0) startSeconds = performance.now() / 1000; // from the start of the process
     if (i >= warmUpSteps) seconds.push(step.seconds);
   }
-  // An epoch's last batch, where it is shorter, has a program of its own, which takes memory too.
-  const last = queue[queue.length - 1];
-  if (last.length < queue[0].length) await session.step(await loader.batch(placed(queue.length - 1, last)));
   await loader.close();
   return { startSeconds, stepSeconds: medianOf(seconds), session };
 }
