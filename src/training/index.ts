@@ -40,7 +40,7 @@ export { runFiles } from "./run-files.js";
 export { readRunInfo } from "./run-info.js";
 export { acquireLock, lockHolder } from "./run-lock.js";
 export { declareForTraining, type StepReport, TrainingSession } from "./session.js";
-export { holdsStages } from "./staged-info.js";
+export { begunStages, holdsStages } from "./staged-info.js";
 export { resumeStages, type StagedResult, trainStages } from "./staged-training.js";
 export { stepFlops } from "./step-flops.js";
 export { initialTensors } from "./state-layout.js";

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { loadConfigFile, resolveStagedConfig } from "../config/index.js";
 import { EchoDuetError } from "../errors.js";
-import { readJsonFile, stagedFiles, stageFolder } from "./run-files.js";
+import { readJsonFile, runFiles, stagedFiles, stageFolder } from "./run-files.js";
 import { runInfoSchema } from "./run-info.js";
 
 const finishedStageSchema = z.strictObject({
@@ -41,6 +42,17 @@ export function latestStage(path: string): string {
     "io",
     `${path}: expected a run with a finished stage, got none yet; train on with --resume ${path}, or give the folder of a stage`,
   );
+}
+
+/**
+ * The directories of the stages of the run in stages in `path` that have begun, in order.
+ * @throws EchoDuetError `io` or `config` where `stages.yaml` cannot be read or is damaged
+ */
+export function begunStages(path: string): string[] {
+  const file = join(path, stagedFiles.config);
+  return resolveStagedConfig(loadConfigFile(file), file)
+    .stages.map(({ name }, index) => join(path, stageFolder(index, name)))
+    .filter((stage) => existsSync(join(stage, runFiles.events)));
 }
 
 /**

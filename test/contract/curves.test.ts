@@ -184,6 +184,20 @@ describe("drawCurves", () => {
     await expect(drawCurves([plain, `${plain}/`])).rejects.toThrow("each run once");
   });
 
+  it("draws the stages of a training that have begun over each other", async () => {
+    const staged = join(folder, "staged");
+    mkdirSync(staged);
+    writeFileSync(
+      join(staged, "stages.yaml"),
+      "model: joint-yolov5n\ndata: x.yaml\nstages: [{name: heads}, {name: both}, {name: last}]\n",
+    );
+    writeHistory(join(staged, "1-heads"), { steps: 5 });
+    writeHistory(join(staged, "2-both"), { seed: 1, steps: 5 });
+    const { page } = await drawCurves([staged]);
+    expect(page).toBe(join(staged, "curves", "curves.html"));
+    expect(readFileSync(page, "utf8")).toContain("<title>Training curves: 1-heads, 2-both</title>");
+  }, 60_000);
+
   it("takes a log whose last line was torn", () => {
     const run = writeHistory(join(folder, "torn"), { steps: 10 });
     const whole = names(figures(run));

@@ -12,7 +12,7 @@ export function curvesCommand(): Command {
     .description(
       "draw losses, weights, norms, metrics and conflict of runs: SVG, PNG and one interactive page",
     )
-    .argument("<runs...>", "run directories; several are drawn over each other")
+    .argument("<runs...>", "run directories; several, and the stages of one, are drawn over each other")
     .option("--out <dir>", "folder of the figures; by default curves in the run, or curves for several runs")
     .addOption(jsonOption())
     .action(async (runs: string[], { out, json }: CurvesOptions) => {

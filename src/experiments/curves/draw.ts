@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ioError, writeFileAtomically } from "../../io/index.js";
+import { begunStages, holdsStages } from "../../training/index.js";
 import { figuresOf } from "./figures.js";
 import { curvesPage } from "./page.js";
 import { pictureOf, pngOf } from "./picture.js";
@@ -23,7 +24,7 @@ export interface DrawnCurves {
 
 /**
  * Draws the histories of training runs: each figure as `OUT/NAME.svg` and `OUT/NAME.png`, and all of them in
- * `OUT/curves.html`. What no run logged has no figure.
+ * `OUT/curves.html`. What no run logged has no figure. Of a training in stages, each stage is a run.
  * @param out the folder; by default `curves` in the run, or in the working directory for several runs
  * @throws EchoDuetError as `readRunHistories`; `io` where the file system refuses
  */
@@ -31,7 +32,7 @@ export async function drawCurves(
   runs: readonly string[],
   out: string = runs.length === 1 ? join(runs[0], "curves") : "curves",
 ): Promise<DrawnCurves> {
-  const histories = readRunHistories(runs);
+  const histories = readRunHistories(runs.flatMap(runsIn));
   const figures = figuresOf(histories);
   try {
     mkdirSync(out, { recursive: true });
@@ -49,4 +50,10 @@ export async function drawCurves(
   const page = join(out, "curves.html");
   writeFileAtomically(page, curvesPage(histories, figures));
   return { runs: [...runs], figures: drawn, page };
+}
+
+/** The run in the folder `path`, or those of its stages. */
+function runsIn(path: string): string[] {
+  const stages = holdsStages(path) ? begunStages(path) : [];
+  return stages.length > 0 ? stages : [path];
 }
