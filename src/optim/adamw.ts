@@ -26,8 +26,9 @@ export const adamw: Optimiser = {
     const c = terms.coefficient;
     const mean = add(mul(slots.mean, c("meanKeep")), mul(gradient, c("meanGain")));
     const square = add(mul(slots.square, c("squareKeep")), mul(mul(gradient, gradient), c("squareGain")));
-    const decayed = decay ? sub(parameters, mul(parameters, mul(terms.rate, decay))) : parameters;
-    const scaled = div(mul(mean, c("meanScale")), add(sqrt(mul(square, c("squareScale"))), epsilon));
-    return { parameters: sub(decayed, mul(scaled, terms.rate)), slots: { mean, square } };
+    const decayed = decay ? mul(parameters, sub(1, mul(terms.rate, decay))) : parameters;
+    const step = mul(mean, mul(c("meanScale"), terms.rate));
+    const change = div(step, add(sqrt(mul(square, c("squareScale"))), epsilon));
+    return { parameters: sub(decayed, change), slots: { mean, square } };
   },
 };
