@@ -3,6 +3,7 @@ import { type Contrast, contrastsWith } from "../../src/experiments/compare/cont
 import type { Cost } from "../../src/experiments/compare/cost.js";
 import { deltaMOf } from "../../src/experiments/compare/delta-m.js";
 import { groupDesigns } from "../../src/experiments/compare/designs.js";
+import { notesOf, noteText } from "../../src/experiments/compare/notes.js";
 import { endpoints } from "../../src/experiments/compare/pool.js";
 import { practicalityOf, sensitivities } from "../../src/experiments/compare/practicality.js";
 import {
@@ -97,6 +98,16 @@ describe("pooling", () => {
     const { runs, failures } = practicalityOf(scored, null, []);
     expect(runs).toEqual({ finished: 2, failed: 1, unfinished: 0 });
     expect(failures).toEqual([{ run: "lost", message: "diverged" }]);
+  });
+
+  it("says in one line which designs lack the same seeds", async () => {
+    const half = (name: string, weight: number) =>
+      madeUpRun(name, { seed: 1, patients: [0, 1, 2], options: weights(weight) });
+    const scores = await score([madeUpRun("whole"), half("b", 0.1), half("c", 0.01)]);
+    const lacking = notesOf(scores, []).filter(({ kind }) => kind === "incompleteSeeds");
+    expect(lacking.map(noteText)).toEqual([
+      "joint-yolov5n taskWeights=1,0.1, joint-yolov5n taskWeights=1,0.01: seeds 1 left out, since runs of theirs are missing",
+    ]);
   });
 
   it("refuses a frame in two folds of a seed", async () => {

@@ -14,7 +14,12 @@ export type Note =
       readonly task: keyof Scores["resamplesWithoutClass"];
       readonly resamples: number;
     }
-  | { readonly kind: "incompleteSeeds"; readonly design: string; readonly seeds: readonly number[] }
+  | {
+      readonly kind: "incompleteSeeds";
+      /** Those that lack the same seeds, as all do that a sweep did not choose for its last stage. */
+      readonly designs: readonly string[];
+      readonly seeds: readonly number[];
+    }
   | { readonly kind: "leakage"; readonly run: string; readonly mark: LeakageMark }
   | { readonly kind: "seen"; readonly run: string; readonly seen: number; readonly images: number }
   | { readonly kind: "machines"; readonly places: readonly string[] };
@@ -32,10 +37,14 @@ export function notesOf(
     const resamples = resamplesWithoutClass[task];
     if (resamples > 0) notes.push({ kind: "withoutClass", task, resamples });
   }
-  for (const { design, incompleteSeeds } of designs) {
-    if (incompleteSeeds.length === 0) continue;
-    notes.push({ kind: "incompleteSeeds", design: design.name, seeds: incompleteSeeds });
+  const lacking = new Map<string, { designs: string[]; seeds: readonly number[] }>();
+  for (const { design, incompleteSeeds: seeds } of designs) {
+    if (seeds.length === 0) continue;
+    const known = lacking.get(`${seeds}`);
+    if (known) known.designs.push(design.name);
+    else lacking.set(`${seeds}`, { designs: [design.name], seeds });
   }
+  for (const each of lacking.values()) notes.push({ kind: "incompleteSeeds", ...each });
   for (const { run, leakage, seenPatients, images } of designs.flatMap(({ provenance }) => provenance)) {
     for (const mark of leakage ?? []) notes.push({ kind: "leakage", run, mark });
     if (seenPatients) notes.push({ kind: "seen", run, seen: seenPatients, images });
@@ -53,7 +62,7 @@ export function noteText(note: Note): string {
     case "withoutClass":
       return `${note.resamples} resamples lack a class of ${note.task}, which they leave out`;
     case "incompleteSeeds":
-      return `${note.design}: seeds ${note.seeds.join(", ")} left out, since runs of theirs are missing`;
+      return `${note.designs.join(", ")}: seeds ${note.seeds.join(", ")} left out, since runs of theirs are missing`;
     case "leakage":
       return `${note.run}: leakage: ${describeMark(note.mark)}`;
     case "seen":

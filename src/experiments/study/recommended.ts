@@ -7,8 +7,8 @@ import type { PlannedRun, SweepPlan } from "../sweep/plan.js";
  */
 const earnest = {
   size: 320,
-  epochs: 60,
-  batch: 16,
+  epochs: 36,
+  batch: 8,
   validation: { every: 2 },
   ema: { decay: 0.998, tau: 200 },
   augment: { scale: 0.3, translate: 0.1, gain: 0.2, mosaic: 0.3 },

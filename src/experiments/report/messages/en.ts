@@ -68,7 +68,7 @@ export const en = {
   "note.unknownPatients":
     "{unknown} of {units} resampled units are clips or frames, since data.yaml names no patient for them.",
   "note.withoutClass": "{resamples} resamples lack a class of {task}, which they leave out.",
-  "note.incompleteSeeds": "{design}: seeds {seeds} left out, since runs of theirs are missing.",
+  "note.incompleteSeeds": "Seeds {seeds} left out, since runs of theirs are missing: {designs}.",
   "note.leakage":
     "{run}: leakage: {to} shares {patients} patients, {clips} clips and {files} identical files with train: at least {images} of its {total} images.",
   "note.seen": "{run}: {seen} of {images} images are of patients that it was trained on.",

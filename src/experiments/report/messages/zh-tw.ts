@@ -67,7 +67,7 @@ export const zhTw: Readonly<Record<MessageKey, string>> = {
   "note.unknownPatients":
     "{units} 個重抽樣單位中有 {unknown} 個是影片片段或單張影格，因為 data.yaml 未指明其病人。",
   "note.withoutClass": "有 {resamples} 次重抽樣缺少{task}的某個類別，該次計算略過此類別。",
-  "note.incompleteSeeds": "{design}：隨機種子 {seeds} 缺少部分訓練，未列入。",
+  "note.incompleteSeeds": "隨機種子 {seeds} 缺少部分訓練，未列入：{designs}。",
   "note.leakage":
     "{run}：資料洩漏：{to} 與 train 共有 {patients} 位病人、{clips} 段影片與 {files} 個相同檔案；{total} 張影像中至少有 {images} 張受影響。",
   "note.seen": "{run}：{images} 張影像中有 {seen} 張屬於訓練時看過的病人。",

@@ -47,7 +47,14 @@ function costTable({ facts, texts: { say } }: SectionContext): Table[] {
 function practicalityTable({ facts, texts: { say, comma } }: SectionContext): Table {
   const names = (all: readonly string[]): Line =>
     all.length === 0 ? say("none") : joined(all.map(name), comma);
-  const rows = facts.compared.facts.map(({ name: design, practicality }): Row => {
+  // Spread and sensitivity are of complete seeds; a design without one has its failures at most.
+  const complete = new Set(
+    facts.compared.validation.designs.flatMap((each) => (each.seeds.length > 0 ? each.name : [])),
+  );
+  const shown = facts.compared.facts.filter(
+    (each) => complete.has(each.name) || each.practicality.runs.failed > 0,
+  );
+  const rows = shown.map(({ name: design, practicality }): Row => {
     const from = designSources(facts, design);
     const trained = trainingSources(facts, design);
     const { seedSpread, foldSpread, runs, extraOptions, extraOperators, networks } = practicality;

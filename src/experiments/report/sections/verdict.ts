@@ -148,7 +148,7 @@ function noteLine({ facts, texts }: SectionContext, note: Note): Line {
       });
     case "incompleteSeeds":
       return say("note.incompleteSeeds", {
-        design: name(note.design),
+        designs: joined(note.designs.map(name), comma),
         seeds: joined(
           note.seeds.map((seed) => name(String(seed))),
           comma,
