@@ -201,6 +201,13 @@ describe("a page", () => {
   });
 });
 
+describe("signed numbers", () => {
+  it.each(["signed2", "signed3"] as const)("have a true minus, or a plus: %s", (format) => {
+    const shown = [-1.8312, 0.5].map((value) => plainText(measured(value, format, [source("run")])));
+    expect(shown).toEqual(format === "signed2" ? ["−1.83", "+0.50"] : ["−1.831", "+0.500"]);
+  });
+});
+
 describe("tables for papers", () => {
   const names = [evil, "=HYPERLINK(1)", "+1", "-1", "@x"];
   const rows = names.map((each): Line[] => [

@@ -26,6 +26,7 @@ export type NumberFormat =
   | "fixed2"
   | "fixed1"
   | "integer"
+  | "signed2"
   | "signed3"
   | "percent1"
   | "signedPercent1"

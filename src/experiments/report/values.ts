@@ -17,6 +17,7 @@ const formats: Readonly<Record<NumberFormat, (value: number) => string>> = {
   fixed2: (value) => value.toFixed(2),
   fixed1: (value) => value.toFixed(1),
   integer: grouped,
+  signed2: (value) => signed(value, 2),
   signed3: (value) => signed(value),
   percent1: (value) => `${(100 * value).toFixed(1)} %`,
   signedPercent1: (value) => `${signed(100 * value, 1)} %`,

@@ -32,7 +32,7 @@ function contrastTable({ facts, texts: { say } }: SectionContext): Table[] {
       measured(each.seeds.length, "integer", from),
       measured(seedTest?.p, "p", from),
       measured(seedTest?.hodgesLehmann, "signed3", from),
-      measured(seedTest?.standardised, "fixed2", from),
+      measured(seedTest?.standardised, "signed2", from),
       measured(each.detectable, "fixed3", from),
       say(`verdict.${each.verdict === "not told apart" ? "notToldApart" : each.verdict}`),
     ];
