@@ -178,11 +178,13 @@ export function batches(order: Int32Array, batchSize: number): Int32Array[] {
 /**
  * Batches of one size, at most that of the order: the last is filled up from the order's beginning, so that a training
  * needs one program, and no batch normalisation sees a few images only.
+ * @param order indices of frames, int32
+ * @throws EchoDuetError `config` as `batches` does
  */
 export function wholeBatches(order: Int32Array, batchSize: number): Int32Array[] {
-  return batches(order, batchSize).map((part, i) => {
+  return batches(order, batchSize).map((part) => {
     const missing = Math.min(batchSize, order.length) - part.length;
-    return missing === 0 || i === 0 ? part : Int32Array.of(...part, ...order.subarray(0, missing));
+    return missing === 0 ? part : Int32Array.of(...part, ...order.subarray(0, missing));
   });
 }
 

@@ -96,7 +96,7 @@ function costText({ flops, parameters, extraOptions }: CostFacts): string {
   return `${(flops / 1e9).toFixed(3)} GFLOPs, ${(parameters / 1e6).toFixed(2)} M parameters, ${extraOptions} extra option${extraOptions === 1 ? "" : "s"}`;
 }
 
-/** A difference with its sign. */
+/** A difference with its sign, a true minus or a plus, in `digits` decimals. */
 export function signed(value: number, digits = 3): string {
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 }
