@@ -2,6 +2,8 @@ import { EchoDuetError } from "../errors.js";
 import {
   add,
   cast,
+  channelBlend,
+  channelDot,
   concat,
   div,
   exp,
@@ -20,6 +22,7 @@ import {
   reshape,
   scatterAdd,
   sigmoid,
+  sqrt,
   sub,
   transpose,
   type Value,
@@ -148,10 +151,12 @@ export const vjpTable: { readonly [K in OpName]: VjpRule<K> | NotDifferentiable 
     ct.graph.apply("Conv", [ct, weight], { strides, pads })[0],
     convWeightGrad(ct, dy, { strides, pads, kernel: pixels(weight) }),
   ],
-  ConvWeightGrad: ({ ct, inputs: [x, dy], attrs: { strides, pads } }) => [
-    convInputGrad(dy, ct, { strides, pads, size: pixels(x) }),
-    ct.graph.apply("Conv", [x, ct], { strides, pads })[0],
-  ],
+  ConvWeightGrad: ({ ct, inputs, attrs: { strides, pads } }) =>
+    inputs.map((input, i) =>
+      i % 2 === 0
+        ? convInputGrad(inputs[i + 1], ct, { strides, pads, size: pixels(input) })
+        : ct.graph.apply("Conv", [inputs[i - 1], ct], { strides, pads })[0],
+    ),
   BatchNorm: ({ ct, cts, inputs: [x, scale], outputs: [, mean, variance], attrs }) => {
     if (cts[1] || cts[2]) {
       throw new EchoDuetError(
@@ -159,15 +164,22 @@ export const vjpTable: { readonly [K in OpName]: VjpRule<K> | NotDifferentiable 
         "BatchNorm: its mean and variance serve the running averages and have no gradient; put stopGradient around them",
       );
     }
-    return x.graph.apply("BatchNormGrad", [x, scale, mean, variance, ct], attrs);
+    return batchNormGradients({ x, scale, mean, variance, dy: ct, ...attrs });
   },
   Normalise: firstOrder,
-  BatchNormGrad: firstOrder,
   ChannelAffine: ({ ct, inputs: [x, scale] }) => [
-    mul(ct, reshape(scale, [1, scale.shape[0], 1, 1])),
-    reduceSum(mul(ct, x), [0, 2, 3]),
+    mul(ct, perChannel(scale)),
+    channelDot(ct, x),
     reduceSum(ct, [0, 2, 3]),
   ],
+  ChannelBlend: ({ ct, inputs: [a, scaleA, b, scaleB] }) => [
+    mul(ct, perChannel(scaleA)),
+    channelDot(ct, a),
+    mul(ct, perChannel(scaleB)),
+    channelDot(ct, b),
+    reduceSum(ct, [0, 2, 3]),
+  ],
+  ChannelDot: ({ ct, inputs: [a, b] }) => [mul(b, perChannel(ct)), mul(a, perChannel(ct))],
   MaxPool: ({ ct, inputs: [x], outputs: [, indices] }) => {
     const count = sizeOf(ct.shape);
     const sums = scatterAdd(reshape(ct, [count]), reshape(indices, [count]), sizeOf(x.shape));
@@ -176,6 +188,37 @@ export const vjpTable: { readonly [K in OpName]: VjpRule<K> | NotDifferentiable 
   UpsampleNearest: ({ ct, attrs: { factor } }) => [ct.graph.apply("SumPool", [ct], { factor })[0]],
   SumPool: ({ ct, attrs: { factor } }) => [ct.graph.apply("UpsampleNearest", [ct], { factor })[0]],
 };
+
+/** [c] as [1, c, 1, 1]. */
+function perChannel(vector: Value): Value {
+  return reshape(vector, [1, vector.shape[0], 1, 1]);
+}
+
+/**
+ * With n pixels a channel, r = 1 / sqrt(variance + epsilon), a = scale · r and xhat = (x - mean) · r: dbias = sum dy;
+ * dscale = sum dy · xhat = r · (sum dy · x - mean · dbias); dx = a · (dy - dbias / n - xhat · dscale / n), written as
+ * p · x + a · dy + q.
+ * @returns dx, dscale, dbias
+ */
+function batchNormGradients({ x, scale, mean, variance, dy, epsilon }: BatchNormProblem): readonly Value[] {
+  const overN = scale.shape[0] / sizeOf(x.shape);
+  const r = div(1, sqrt(add(variance, epsilon)));
+  const a = mul(scale, r);
+  const dbias = reduceSum(dy, [0, 2, 3]);
+  const dscale = mul(r, sub(channelDot(dy, x), mul(mean, dbias)));
+  const p = neg(mul(mul(a, r), mul(dscale, overN)));
+  const q = neg(add(mul(a, mul(dbias, overN)), mul(p, mean)));
+  return [channelBlend(x, p, dy, a, q), dscale, dbias];
+}
+
+interface BatchNormProblem {
+  readonly x: Value;
+  readonly scale: Value;
+  readonly mean: Value;
+  readonly variance: Value;
+  readonly dy: Value;
+  readonly epsilon: number;
+}
 
 /** Sums a cotangent over the axes along which an operand of `shape` was broadcast. */
 function unbroadcast(ct: Value, shape: Shape): Value {

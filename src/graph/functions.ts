@@ -166,6 +166,16 @@ export function channelAffine(x: Value, scale: Value, bias: Value): Value {
   return x.graph.apply("ChannelAffine", [x, scale, bias], {})[0];
 }
 
+/** a · scaleA + b · scaleB + bias for each channel. */
+export function channelBlend(a: Value, scaleA: Value, b: Value, scaleB: Value, bias: Value): Value {
+  return a.graph.apply("ChannelBlend", [a, scaleA, b, scaleB, bias], {})[0];
+}
+
+/** The sum of a · b over images and pixels, [channels]. */
+export function channelDot(a: Value, b: Value): Value {
+  return a.graph.apply("ChannelDot", [a, b], {})[0];
+}
+
 export function maxPool(x: Value, options: { kernel: number; stride: number; pad: number }): Value {
   return x.graph.apply("MaxPool", [x], options)[0];
 }

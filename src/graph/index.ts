@@ -5,5 +5,6 @@ export * from "./ir.js";
 export * from "./ops.js";
 export * from "./passes.js";
 export * from "./print.js";
+export * from "./split-batch.js";
 export * from "./value-type.js";
 export * from "./verify.js";

@@ -12,7 +12,7 @@ type Rule<K extends OpName> = (inputs: Types, attrs: OpAttributes[K]) => ValueTy
  */
 export function inferTypes<K extends OpName>(op: K, inputs: Types, attrs: OpAttributes[K]): ValueType[] {
   const expected = arity[op];
-  if (expected === "one or more" ? inputs.length === 0 : inputs.length !== expected) {
+  if (!fits(expected, inputs.length)) {
     shapeError(`${op}: expects ${expected} inputs, got ${inputs.length}`);
   }
   return (rules[op] as Rule<K>)(inputs, attrs);
@@ -27,7 +27,14 @@ export function requireLengths(subject: string, shape: Shape): Shape {
   return shape;
 }
 
-const arity: Record<OpName, number | "one or more"> = {
+type Arity = number | "one or more" | "one or more pairs of";
+
+function fits(expected: Arity, inputs: number): boolean {
+  if (typeof expected === "number") return inputs === expected;
+  return inputs > 0 && (expected === "one or more" || inputs % 2 === 0);
+}
+
+const arity: Record<OpName, Arity> = {
   Input: 0,
   Constant: 0,
   Neg: 1,
@@ -69,11 +76,12 @@ const arity: Record<OpName, number | "one or more"> = {
   MatMul: 2,
   Conv: 2,
   ConvInputGrad: 2,
-  ConvWeightGrad: 2,
+  ConvWeightGrad: "one or more pairs of",
   BatchNorm: 3,
   Normalise: 5,
-  BatchNormGrad: 5,
   ChannelAffine: 3,
+  ChannelBlend: 5,
+  ChannelDot: 2,
   MaxPool: 1,
   UpsampleNearest: 1,
   SumPool: 1,
@@ -255,15 +263,26 @@ const rules: { [K in OpName]: Rule<K> } = {
     requireConvFits("ConvInputGrad", shape, weight.shape.slice(2), attrs, dy.shape);
     return [{ dtype: dy.dtype, shape }];
   },
-  ConvWeightGrad: ([x, dy], attrs) => {
-    requireImage("ConvWeightGrad", x);
-    requireImage("ConvWeightGrad", dy);
-    requireDType("ConvWeightGrad dy", dy, x.dtype);
-    if (x.shape[0] !== dy.shape[0]) {
-      shapeError(`ConvWeightGrad: x has a batch of ${x.shape[0]}, dy of ${dy.shape[0]}`);
+  ConvWeightGrad: (inputs, attrs) => {
+    const [first, firstDy] = inputs;
+    for (let i = 0; i < inputs.length; i += 2) {
+      const [x, dy] = inputs.slice(i, i + 2);
+      requireImage("ConvWeightGrad", x);
+      requireImage("ConvWeightGrad", dy);
+      requireDType("ConvWeightGrad dy", dy, first.dtype);
+      if (x.shape[0] !== dy.shape[0]) {
+        shapeError(`ConvWeightGrad: x has a batch of ${x.shape[0]}, dy of ${dy.shape[0]}`);
+      }
+      if (i > 0) {
+        requireType("ConvWeightGrad", "x", x, { ...first, shape: [x.shape[0], ...first.shape.slice(1)] });
+        requireType("ConvWeightGrad", "dy", dy, {
+          ...firstDy,
+          shape: [x.shape[0], ...firstDy.shape.slice(1)],
+        });
+      }
+      requireConvFits("ConvWeightGrad", x.shape, attrs.kernel, attrs, dy.shape);
     }
-    requireConvFits("ConvWeightGrad", x.shape, attrs.kernel, attrs, dy.shape);
-    return [{ dtype: x.dtype, shape: [dy.shape[1], x.shape[1], ...attrs.kernel] }];
+    return [{ dtype: first.dtype, shape: [firstDy.shape[1], first.shape[1], ...attrs.kernel] }];
   },
   BatchNorm: ([x, scale, bias]) => {
     requireImage("BatchNorm", x);
@@ -279,20 +298,24 @@ const rules: { [K in OpName]: Rule<K> } = {
     });
     return [{ dtype: x.dtype, shape: x.shape }];
   },
-  BatchNormGrad: ([x, scale, mean, variance, dy]) => {
-    requireImage("BatchNormGrad", x);
-    const vector = channelVector(x);
-    for (const [name, value] of Object.entries({ scale, mean, variance })) {
-      requireType("BatchNormGrad", name, value, vector);
-    }
-    requireType("BatchNormGrad", "dy", dy, x);
-    return [{ dtype: x.dtype, shape: x.shape }, vector, vector];
-  },
   ChannelAffine: ([x, scale, bias]) => {
     requireImage("ChannelAffine", x);
     requireType("ChannelAffine", "scale", scale, channelVector(x));
     requireType("ChannelAffine", "bias", bias, channelVector(x));
     return [{ dtype: x.dtype, shape: x.shape }];
+  },
+  ChannelBlend: ([a, scaleA, b, scaleB, bias]) => {
+    requireImage("ChannelBlend", a);
+    requireType("ChannelBlend", "b", b, a);
+    for (const [name, value] of Object.entries({ scaleA, scaleB, bias })) {
+      requireType("ChannelBlend", name, value, channelVector(a));
+    }
+    return [{ dtype: a.dtype, shape: a.shape }];
+  },
+  ChannelDot: ([a, b]) => {
+    requireImage("ChannelDot", a);
+    requireType("ChannelDot", "b", b, a);
+    return [channelVector(a)];
   },
   MaxPool: ([x], { kernel, stride, pad }) => {
     requireImage("MaxPool", x);

@@ -91,16 +91,18 @@ export interface OpAttributes {
   Conv: ConvGeometry;
   /** (dy, weight) to the gradient of x, whose height and width are given. */
   ConvInputGrad: ConvGeometry & { readonly size: readonly [number, number] };
-  /** (x, dy) to the gradient of the weight, whose kernel is given. */
+  /** (x, dy, ...) to the gradient of the weight, whose kernel is given: of all pairs together, each a part of the batch. */
   ConvWeightGrad: ConvGeometry & { readonly kernel: readonly [number, number] };
   /** (x, scale [c], bias [c]) to y, the batch's mean [c] and its biased variance [c]. */
   BatchNorm: { readonly epsilon: number };
   /** (x, scale, bias, mean, variance) to BatchNorm's y with these statistics given. */
   Normalise: { readonly epsilon: number };
-  /** (x, scale, mean, variance, dy) to dx, dscale, dbias. */
-  BatchNormGrad: { readonly epsilon: number };
   /** (x, scale [c], bias [c]) to x · scale + bias for each channel. */
   ChannelAffine: None;
+  /** (a, scaleA [c], b, scaleB [c], bias [c]) to a · scaleA + b · scaleB + bias for each channel. */
+  ChannelBlend: None;
+  /** (a, b) to the sum of a · b over images and pixels, [c]. */
+  ChannelDot: None;
   /** y and the flat int64 index of each maximum within x; a square kernel, padding of minus infinity. */
   MaxPool: { readonly kernel: number; readonly stride: number; readonly pad: number };
   /** Each pixel repeated factor x factor times. */

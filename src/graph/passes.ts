@@ -2,23 +2,19 @@ import { fromNumbers, type HostTensor, sizeOf, toNumbers } from "../tensor/index
 import { interpretNode } from "./interpreter/interpret.js";
 import { type Float64Tensor, tensor64 } from "./interpreter/rule.js";
 import { Graph, type Node, type Value } from "./ir.js";
-import type { OpName } from "./ops.js";
 
 /** Results with more elements than this are computed at run time rather than stored in the model. */
 const FOLDED_ELEMENTS = 4096;
 
-/** What reads an activation, or gives it on, without a use for it in the backward pass; SiluGrad can do without. */
-const passing: ReadonlySet<OpName> = new Set(["SiluGrad", "Concat", "Add", "UpsampleNearest", "MaxPool"]);
-
 /**
- * A new graph that computes the same outputs with less: constants folded, common subexpressions merged, activations
- * computed again in place of being kept, dead code left out. Inputs (unused ones too) and outputs keep their names and order. Values are equal but for
- * the rounding of folded constants, which are computed in float64 and rounded once for each operator.
+ * A new graph that computes the same outputs with less: constants folded, common subexpressions merged, dead code left
+ * out. Inputs (unused ones too) and outputs keep their names and order. Values are equal but for the rounding of folded
+ * constants, which are computed in float64 and rounded once for each operator.
  */
 export function optimise(graph: Graph): Graph {
   // Dead code goes first so that nothing is folded in vain, and last because merging leaves some behind.
   const folded = foldConstants(eliminateDeadCode(graph));
-  return eliminateDeadCode(mergeCommonSubexpressions(recomputeActivations(folded)));
+  return eliminateDeadCode(mergeCommonSubexpressions(folded));
 }
 
 /** A new graph without the nodes that no output depends on; inputs stay. */
@@ -76,27 +72,6 @@ export function foldConstants(graph: Graph): Graph {
   });
 }
 
-/**
- * A new graph in which the gradient of a SiLU after a batch normalisation computes the normalised value again, from the
- * convolution's output, which that of the normalisation needs anyway; so the forward pass need not keep it. Neither
- * need it keep the SiLU's result, which is computed again as well, where no weight gradient reads it. ONNX Runtime
- * rounds a normalisation by given statistics a little otherwise: the last bit of a gradient may differ.
- */
-export function recomputeActivations(graph: Graph): Graph {
-  const kept = new Set(
-    graph.nodes.flatMap((node) => (passing.has(node.op) ? [] : node.inputs.map((input) => input.id))),
-  );
-  return rebuild(graph, (node, inputs, target) => {
-    const [x, y, dy] = inputs;
-    const isPlain = node.op === "SiluGrad" && y.node.op === "Silu" && y.node.inputs[0] === x;
-    if (!isPlain || !isBatchNorm(x.node)) return copy(node, inputs, target);
-    const [, mean, variance] = x.node.outputs;
-    const [again] = target.apply("Normalise", [...x.node.inputs, mean, variance], x.node.attrs);
-    const result = kept.has(node.inputs[1].id) ? y : target.apply("Silu", [again], {})[0];
-    return target.apply("SiluGrad", [again, result, dy], {});
-  });
-}
-
 function isFoldable(node: Node, inputs: readonly Value[]): boolean {
   return (
     node.op !== "StopGradient" &&
@@ -149,10 +124,6 @@ function copy(node: Node, inputs: readonly Value[], target: Graph): readonly Val
 
 function isInput(node: Node): node is Node<"Input"> {
   return node.op === "Input";
-}
-
-function isBatchNorm(node: Node): node is Node<"BatchNorm"> {
-  return node.op === "BatchNorm";
 }
 
 function isConstant(node: Node): node is Node<"Constant"> {

@@ -101,22 +101,28 @@ export function lowerConvInputGrad(context: LoweringContext<"ConvInputGrad">): r
  */
 export function lowerConvWeightGrad(context: LoweringContext<"ConvWeightGrad">): readonly string[] {
   const { emitter, inputs, outputs, attrs, names } = context;
-  const [x, dy] = inputs.map((input) => input.shape);
-  const problem = { x: names[0], xShape: x, dy: names[1], dyShape: dy, ...attrs };
-  if (!splitsIntoPhases(x, attrs.kernel, attrs)) {
-    return [emitter.reshape(weightGrad(emitter, problem), outputs[0].shape)];
+  const [filters, channels, kh, kw] = outputs[0].shape;
+  const problems: WeightGradProblem[] = [];
+  for (let i = 0; i < inputs.length; i += 2) {
+    const [xShape, dyShape] = [inputs[i].shape, inputs[i + 1].shape];
+    problems.push({ x: names[i], xShape, dy: names[i + 1], dyShape, ...attrs });
   }
-  const [batch, channels, h, w] = x;
-  const [kh, kw] = attrs.kernel;
-  const taps = weightGrad(emitter, {
-    ...problem,
-    x: spaceToDepth(emitter, names[0], x, [2, 2]),
-    xShape: [batch, 4 * channels, h / 2, w / 2],
-    strides: [1, 1],
-    pads: [attrs.pads[0] / 2, attrs.pads[1] / 2],
-    kernel: [kh / 2, kw / 2],
+  if (!splitsIntoPhases(problems[0].xShape, attrs.kernel, attrs)) {
+    return [emitter.reshape(weightGrad(emitter, problems), outputs[0].shape)];
+  }
+  const overPhases = problems.map((problem): WeightGradProblem => {
+    const [batch, , h, w] = problem.xShape;
+    return {
+      ...problem,
+      x: spaceToDepth(emitter, problem.x, problem.xShape, [2, 2]),
+      xShape: [batch, 4 * channels, h / 2, w / 2],
+      strides: [1, 1],
+      pads: [attrs.pads[0] / 2, attrs.pads[1] / 2],
+      kernel: [kh / 2, kw / 2],
+    };
   });
-  const apart = emitter.reshape(taps, [dy[1], 2, 2, channels, kh / 2, kw / 2]);
+  const taps = weightGrad(emitter, overPhases);
+  const apart = emitter.reshape(taps, [filters, 2, 2, channels, kh / 2, kw / 2]);
   const sorted = emitter.emit("Transpose", [apart], { attributes: { perm: [0, 3, 4, 1, 5, 2] } });
   return [emitter.reshape(sorted, outputs[0].shape)];
 }
@@ -129,8 +135,25 @@ interface WeightGradProblem extends ConvGeometry {
   readonly kernel: readonly [number, number];
 }
 
-/** dW in the order of [filters, channels, kernel elements]; its shape is left to the caller. */
-function weightGrad(emitter: Emitter, problem: WeightGradProblem): string {
+/** dW of all parts of a batch, in the order of [filters, channels, kernel elements]; its shape is left to the caller. */
+function weightGrad(emitter: Emitter, problems: readonly WeightGradProblem[]): string {
+  const [{ xShape, dyShape, kernel }] = problems;
+  const [filters, channels, taps] = [dyShape[1], xShape[1], kernel[0] * kernel[1]];
+  const perImage = problems.map((problem) => {
+    const products = tapProducts(emitter, problem);
+    return taps === 1 ? products[0] : emitter.emit("Concat", products, { attributes: { axis: 1 } });
+  });
+  const whole =
+    perImage.length === 1 ? perImage[0] : emitter.emit("Concat", perImage, { attributes: { axis: 0 } });
+  const images = problems.reduce((sum, problem) => sum + problem.xShape[0], 0);
+  const sum = sumOfImages(emitter, whole, images, taps * filters * channels);
+  if (taps === 1) return sum;
+  const apart = emitter.reshape(sum, [taps, filters, channels]);
+  return emitter.emit("Transpose", [apart], { attributes: { perm: [1, 2, 0] } });
+}
+
+/** For each kernel tap dy · xᵀ as the tap sees it, [batch, filters, channels]. */
+function tapProducts(emitter: Emitter, problem: WeightGradProblem): string[] {
   const { dyShape, kernel, strides, pads } = problem;
   const [batch, filters, height, width] = dyShape;
   const channels = problem.xShape[1];
@@ -169,12 +192,7 @@ function weightGrad(emitter: Emitter, problem: WeightGradProblem): string {
       );
     }
   }
-  const perImage =
-    products.length === 1 ? products[0] : emitter.emit("Concat", products, { attributes: { axis: 1 } });
-  const taps = sumOfImages(emitter, perImage, batch, products.length * filters * channels);
-  if (products.length === 1) return taps;
-  const apart = emitter.reshape(taps, [products.length, filters, channels]);
-  return emitter.emit("Transpose", [apart], { attributes: { perm: [1, 2, 0] } });
+  return products;
 }
 
 /** The sum over the first axis, as a product with ones: ONNX Runtime's sum over it takes 3 to 5 times as long. */

@@ -1,5 +1,4 @@
 import type { OpName } from "../graph/index.js";
-import { sizeOf } from "../tensor/index.js";
 import { lowerConv, lowerConvInputGrad, lowerConvWeightGrad } from "./conv-lowering.js";
 import type { Emitter } from "./emitter.js";
 import type { Lowering, LoweringContext } from "./lowering.js";
@@ -119,9 +118,12 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
   ConvWeightGrad: lowerConvWeightGrad,
   // With momentum 0 the "running" outputs are the batch's own mean and biased variance.
   BatchNorm: ({ emitter, names: [x, scale, bias], attrs }) => {
-    // ONNX Runtime writes its results over these two: they must be two tensors, and none that outlives the
-    // run, or a NaN of one run would stay in all later ones.
-    const before = [scale, bias].map((name) => emitter.emit("Mul", [name, emitter.float(0)]));
+    // ONNX Runtime writes its results over these two: they must be tensors of this node alone, equal to no others, which
+    // ONNX Runtime would merge, and none that outlives the run, or a NaN of one run would stay in all later ones. What
+    // they hold does not matter.
+    const before = [scale, bias].map((name) =>
+      emitter.emit("Mul", [name, emitter.float(emitter.nodes.length)]),
+    );
     return emitter.emitAll("BatchNormalization", [x, scale, bias, ...before], {
       attributes: { epsilon: { float: attrs.epsilon }, momentum: { float: 0 }, training_mode: 1 },
       outputs: 3,
@@ -130,10 +132,15 @@ export const loweringTable: { readonly [K in OpName]: Lowering<K> } = {
   Normalise: ({ emitter, names, attrs }) => [
     emitter.emit("BatchNormalization", names, { attributes: { epsilon: { float: attrs.epsilon } } }),
   ],
-  BatchNormGrad: lowerBatchNormGrad,
   ChannelAffine: ({ emitter, names: [x, scale, bias], inputs: [value] }) => [
     channelAffine(emitter, { x, scale, bias, channels: value.shape[1] }),
   ],
+  ChannelBlend: ({ emitter, names: [a, scaleA, b, scaleB, bias], inputs: [value] }) => {
+    const channels = value.shape[1];
+    const addend = channelAffine(emitter, { x: a, scale: scaleA, bias, channels });
+    return [channelAffine(emitter, { x: b, scale: scaleB, channels, addend })];
+  },
+  ChannelDot: lowerChannelDot,
   MaxPool: lowerMaxPool,
   UpsampleNearest: ({ emitter, names, attrs: { factor } }) => [
     emitter.emit("Resize", [names[0], "", scales(emitter, factor)], {
@@ -207,41 +214,17 @@ function channelAffine(emitter: Emitter, { x, scale, bias, channels, addend }: A
 /** Pixels of a plane from which a dot product for each plane is faster than a product of all elements and its sum. */
 const dotPixels = 400;
 
-/** The sum of a · b for each channel, where both are [batch, channels, height, width]. */
-function channelDot(emitter: Emitter, a: string, b: string, shape: readonly number[]): string {
+/** The sum of a · b for each channel. */
+function lowerChannelDot({
+  emitter,
+  names: [a, b],
+  inputs: [{ shape }],
+}: LoweringContext<"ChannelDot">): readonly string[] {
   const [batch, channels, height, width] = shape;
   const sum = (name: string, axes: readonly number[]) =>
     emitter.emit("ReduceSum", [name, emitter.integers(axes)], { attributes: { keepdims: 0 } });
-  if (height * width < dotPixels) return sum(emitter.emit("Mul", [a, b]), [0, 2, 3]);
+  if (height * width < dotPixels) return [sum(emitter.emit("Mul", [a, b]), [0, 2, 3])];
   const [left, right] = [a, b].map((name) => emitter.reshape(name, [batch * channels, 1, height * width]));
   const planes = emitter.emit("FusedMatMul", [left, right], { ...microsoft, attributes: { transB: 1 } });
-  return sum(emitter.reshape(planes, [batch, channels]), [0]);
-}
-
-/**
- * With n pixels a channel, r = 1 / sqrt(variance + epsilon), a = scale · r and
- * xhat = (x - mean) · r: dbias = sum dy; dscale = sum dy · xhat = r · (sum dy · x - mean · dbias);
- * dx = a · (dy - dbias / n - xhat · dscale / n), written as p · x + q + a · dy.
- */
-function lowerBatchNormGrad({
-  emitter: e,
-  names: [x, scale, mean, variance, dy],
-  inputs: [value],
-  attrs,
-}: LoweringContext<"BatchNormGrad">): readonly string[] {
-  const channels = value.shape[1];
-  const overN = e.float(channels / sizeOf(value.shape));
-  const axes = e.integers([0, 2, 3]);
-  const sum = (name: string) => e.emit("ReduceSum", [name, axes], { attributes: { keepdims: 0 } });
-  const r = e.emit("Reciprocal", [e.emit("Sqrt", [e.emit("Add", [variance, e.float(attrs.epsilon)])])]);
-  const a = e.emit("Mul", [scale, r]);
-  const dbias = sum(dy);
-  const centred = e.emit("Sub", [channelDot(e, dy, x, value.shape), e.emit("Mul", [mean, dbias])]);
-  const dscale = e.emit("Mul", [r, centred]);
-  const p = e.emit("Neg", [e.emit("Mul", [e.emit("Mul", [a, r]), e.emit("Mul", [dscale, overN])])]);
-  const q = e.emit("Neg", [
-    e.emit("Add", [e.emit("Mul", [a, e.emit("Mul", [dbias, overN])]), e.emit("Mul", [p, mean])]),
-  ]);
-  const straight = channelAffine(e, { x, scale: p, bias: q, channels });
-  return [channelAffine(e, { x: dy, scale: a, channels, addend: straight }), dscale, dbias];
+  return [sum(emitter.reshape(planes, [batch, channels]), [0])];
 }

@@ -1,6 +1,14 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { EchoDuetError } from "../errors.js";
-import { type Graph, optimise, showType, type ValueType, verify } from "../graph/index.js";
+import {
+  type Graph,
+  optimise,
+  type PartLimits,
+  showType,
+  splitBatch,
+  type ValueType,
+  verify,
+} from "../graph/index.js";
 import { serialise } from "../onnx/index.js";
 import { type DType, type HostTensor, sameShape } from "../tensor/index.js";
 import { blockedLayout } from "./blocked-layout.js";
@@ -101,13 +109,20 @@ export interface PreparedProgram {
 /** Verifies, optimises and serialises a graph. */
 export async function prepareProgram(
   graph: Graph,
-  { device = "cpu", optimise: rewrite = true, dynamicBatch = false }: ProgramOptions,
+  { device = "cpu", threads = 0, optimise: rewrite = true, dynamicBatch = false }: ProgramOptions,
 ): Promise<PreparedProgram> {
   verify(graph);
+  const fitted = rewrite && device === "cpu";
   const optimised = rewrite ? optimise(graph) : graph;
-  const block = rewrite && device === "cpu" ? await blockedLayout() : null;
-  const bytes = serialise(optimised, { block, ...(dynamicBatch ? { dynamicBatch: "batch" } : {}) });
+  const inParts = fitted ? splitBatch(optimised, partLimits(threads)) : optimised;
+  const block = fitted ? await blockedLayout() : null;
+  const bytes = serialise(inParts, { block, ...(dynamicBatch ? { dynamicBatch: "batch" } : {}) });
   return { bytes, inputs: typesIn(optimised.inputs), outputs: typesIn(optimised.outputs) };
+}
+
+/** Found by measuring (docs/performance.md). An image for each of two threads, since small products are not shared. */
+function partLimits(threads: number): PartLimits {
+  return { leastImages: Math.min(2, resolveThreads(threads)), partBytes: 4e6, fromBytes: 3e6 };
 }
 
 function typesIn(values: ReadonlyMap<string, ValueType>): Map<string, ValueType> {

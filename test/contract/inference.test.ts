@@ -38,7 +38,13 @@ const bad = [
   row("Add", [float(1)], {}, "Add: expects 2 inputs, got 1"),
   row("Where", [bool(1), float(1)], {}, "Where: expects 3 inputs, got 2"),
   row("Concat", [], { axis: 0 }, "Concat: expects one or more inputs, got 0"),
-  row("BatchNormGrad", [image], { epsilon: 0 }, "BatchNormGrad: expects 5 inputs, got 1"),
+  row("ChannelBlend", [image], {}, "ChannelBlend: expects 5 inputs, got 1"),
+  row(
+    "ConvWeightGrad",
+    [image, image, image],
+    { ...plain, kernel: [1, 1] },
+    "ConvWeightGrad: expects one or more pairs of inputs, got 3",
+  ),
   row("Input", [], { name: "x" }, "Input: is declared by Graph.input, not applied"),
 
   ...(["Neg", "Exp", "Log", "Sqrt", "Abs", "Atan", "Relu", "Sigmoid", "Silu", "Softplus"] as const).map(
@@ -377,34 +383,6 @@ const bad = [
     "BatchNorm scale: expects float32, got float64",
   ),
   row("BatchNorm", [image, float(3), int(3)], { epsilon: 0 }, "BatchNorm bias: expects float32, got int64"),
-  ...(["scale", "mean", "variance"] as const).map((name, i) =>
-    row(
-      "BatchNormGrad",
-      [image, ...[0, 1, 2].map((at) => (at === i ? double(3) : float(3))), image],
-      { epsilon: 0 },
-      `BatchNormGrad ${name}: expects float32, got float64`,
-    ),
-  ),
-  row(
-    "BatchNormGrad",
-    [image, float(3), float(3), float(3), double(2, 3, 4, 5)],
-    { epsilon: 0 },
-    "BatchNormGrad dy: expects float32, got float64",
-  ),
-  ...(["scale", "mean", "variance"] as const).map((name, i) =>
-    row(
-      "BatchNormGrad",
-      [image, ...[0, 1, 2].map((at) => float(at === i ? 4 : 3)), image],
-      { epsilon: 0 },
-      `BatchNormGrad: ${name} expects [3], got [4]`,
-    ),
-  ),
-  row(
-    "BatchNormGrad",
-    [image, float(3), float(3), float(3), float(3)],
-    { epsilon: 0 },
-    "BatchNormGrad: dy expects [2, 3, 4, 5], got [3]",
-  ),
   row("ChannelAffine", [image, float(1), float(3)], {}, "ChannelAffine: scale expects [3], got [1]"),
   row("ChannelAffine", [image, float(3), float(3, 1)], {}, "ChannelAffine: bias expects [3], got [3, 1]"),
   row("ChannelAffine", [image, double(3), float(3)], {}, "ChannelAffine scale: expects float32, got float64"),
@@ -414,6 +392,40 @@ const bad = [
     [int(1, 1, 1, 1), float(1), float(1)],
     {},
     "ChannelAffine: expects a floating-point operand",
+  ),
+  ...(["scaleA", "scaleB", "bias"] as const).flatMap((name, i) =>
+    [
+      [double(3), `ChannelBlend ${name}: expects float32, got float64`] as const,
+      [float(4), `ChannelBlend: ${name} expects [3], got [4]`] as const,
+    ].map(([unfit, message]) => {
+      const [scaleA, scaleB, bias] = [0, 1, 2].map((at) => (at === i ? unfit : float(3)));
+      return row("ChannelBlend", [image, scaleA, image, scaleB, bias], {}, message);
+    }),
+  ),
+  row(
+    "ChannelBlend",
+    [image, float(3), float(3), float(3), float(3)],
+    {},
+    "ChannelBlend: b expects [2, 3, 4, 5], got [3]",
+  ),
+  row(
+    "ChannelDot",
+    [float(3), float(3)],
+    {},
+    "ChannelDot [batch, channels, height, width]: expects 4 axes, got [3]",
+  ),
+  row("ChannelDot", [image, float(1, 3, 4, 5)], {}, "ChannelDot: b expects [2, 3, 4, 5], got [1, 3, 4, 5]"),
+  row(
+    "ConvWeightGrad",
+    [image, float(2, 4, 4, 5), float(1, 2, 4, 5), float(1, 4, 4, 5)],
+    { ...plain, kernel: [1, 1] },
+    "ConvWeightGrad: x expects [1, 3, 4, 5], got [1, 2, 4, 5]",
+  ),
+  row(
+    "ConvWeightGrad",
+    [image, float(2, 4, 4, 5), float(1, 3, 4, 5), float(1, 3, 4, 5)],
+    { ...plain, kernel: [1, 1] },
+    "ConvWeightGrad: dy expects [1, 4, 4, 5], got [1, 3, 4, 5]",
   ),
   row(
     "MaxPool",

@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { gradientsOf } from "../../src/autodiff/index.js";
 import { EchoDuetError } from "../../src/errors.js";
 import {
   add,
-  batchNorm,
   cast,
   concat,
-  conv,
   eliminateDeadCode,
   exp,
   expand,
@@ -20,7 +17,6 @@ import {
   type Node,
   optimise,
   print,
-  recomputeActivations,
   reduceSum,
   scalar,
   silu,
@@ -30,7 +26,7 @@ import {
   type Value,
   verify,
 } from "../../src/graph/index.js";
-import { fromNumbers, type HostTensor, hostTensor, randomStream, toNumbers } from "../../src/tensor/index.js";
+import { fromNumbers, type HostTensor, hostTensor, toNumbers } from "../../src/tensor/index.js";
 
 const ops = (graph: Graph) => graph.nodes.map((node) => node.op);
 const constant = (graph: Graph, ...values: number[]) =>
@@ -168,48 +164,6 @@ describe("foldConstants", () => {
       "Constant",
       "Cast",
     ]);
-  });
-});
-
-describe("recomputeActivations", () => {
-  /** Gradients through a convolution, batch normalisation and SiLU, on which `rest` builds. */
-  const block = (rest: (y: Value, second: Value) => Value) => {
-    const graph = new Graph();
-    const x = graph.input("x", "float32", [2, 2, 3, 4]);
-    const weights = ["a", "b"].map((name) => graph.input(name, "float32", [2, 2, 1, 1]));
-    const scale = graph.input("scale", "float32", [2]);
-    const bias = graph.input("bias", "float32", [2]);
-    const [normal] = batchNorm(conv(x, weights[0], { strides: [1, 1], pads: [0, 0] }), scale, bias, 1e-3);
-    const loss = reduceSum(mul(rest(silu(normal), weights[1]), x));
-    graph.output("loss", loss);
-    for (const [i, gradient] of gradientsOf(loss, [...weights, scale, bias]).entries()) {
-      graph.output(`gradient ${i}`, gradient);
-    }
-    return graph;
-  };
-  const random = randomStream(0, "recompute");
-  const numbers = (count: number) => Array.from({ length: count }, () => random.uniform(0.2, 2));
-  const feeds = { x: numbers(48), a: numbers(4), b: numbers(4), scale: numbers(2), bias: numbers(2) };
-  const convolved = (y: Value, weight: Value) => conv(y, weight, { strides: [1, 1], pads: [0, 0] });
-  const shortcut = (y: Value, weight: Value) => add(y, mul(reduceSum(weight), 0.1));
-
-  it.each([
-    ["a convolution reads", convolved, 1],
-    ["none reads", shortcut, 2],
-  ])("keeps neither the normalised values nor a SiLU that %s", (_, rest, silus) => {
-    const graph = block(rest);
-    const result = recomputeActivations(graph);
-    verify(result);
-    const readers = (op: Node["op"]) =>
-      result.nodes.filter(({ inputs }) => inputs[0]?.node.op === op).map((node) => node.op);
-    expect(readers("BatchNorm")).toEqual(["Silu"]);
-    expect(readers("Normalise")).toEqual(silus === 2 ? ["Silu", "SiluGrad"] : ["SiluGrad"]);
-    expect(ops(result).filter((op) => op === "Silu")).toHaveLength(silus);
-    // The interpreter normalises alike, whoever gave the statistics.
-    expect(interpret(result, feeds)).toEqual(interpret(graph, feeds));
-    const merged = optimise(graph);
-    expect(ops(merged)).toContain("Normalise");
-    expect(ops(merged).filter((op) => op === "Silu")).toHaveLength(silus);
   });
 });
 

@@ -250,10 +250,14 @@ export const operatorCases: { readonly [K in OpName]: readonly OperatorCase<K>[]
     inputs: [float(dy), float(weight)],
     attrs: { strides, pads, size: [x[2], x[3]] },
   })),
-  ConvWeightGrad: convolutions.map(({ x, weight, dy, strides, pads }) => ({
-    inputs: [float(x), float(dy)],
-    attrs: { strides, pads, kernel: [weight[2], weight[3]] },
-  })),
+  ConvWeightGrad: convolutions.flatMap(({ x, weight, dy, strides, pads }) => {
+    const attrs = { strides, pads, kernel: [weight[2], weight[3]] as const };
+    const twoImages = [x, dy].map(([, ...image]) => float([2, ...image]));
+    return [
+      { inputs: [float(x), float(dy)], attrs },
+      { inputs: [float(x), float(dy), ...twoImages], attrs },
+    ];
+  }),
   // The batch's mean and variance only serve the running averages: they carry no gradient.
   BatchNorm: images.map((shape) => ({
     inputs: [float(shape), float([shape[1]], positive), float([shape[1]])],
@@ -270,19 +274,17 @@ export const operatorCases: { readonly [K in OpName]: readonly OperatorCase<K>[]
     ],
     attrs: { epsilon: 1e-3 },
   })),
-  // A plane of 400 pixels is summed in another form than a small one.
-  BatchNormGrad: [...images, [2, 3, 20, 21]].map((shape) => ({
-    inputs: [
-      float(shape),
-      float([shape[1]], positive),
-      float([shape[1]], (_, __, [x]) => channelMoments(shape, x).mean),
-      float([shape[1]], (_, __, [x]) => channelMoments(shape, x).variance),
-      float(shape),
-    ],
-    attrs: { epsilon: 1e-3 },
-  })),
   ChannelAffine: images.map((shape) => ({
     inputs: [float(shape), float([shape[1]]), float([shape[1]])],
+    attrs: {},
+  })),
+  ChannelBlend: images.map((shape) => ({
+    inputs: [float(shape), float([shape[1]]), float(shape), float([shape[1]]), float([shape[1]])],
+    attrs: {},
+  })),
+  // A plane of 400 pixels is summed in another form than a small one.
+  ChannelDot: [...images, [2, 3, 20, 21]].map((shape) => ({
+    inputs: [float(shape), float(shape)],
     attrs: {},
   })),
   MaxPool: [
@@ -338,15 +340,4 @@ export function buildCase(
 
 function draw(size: number, next: () => number): number[] {
   return Array.from({ length: size }, next);
-}
-
-function channelMoments([b, c, h, w]: Shape, x: readonly number[]) {
-  const channels = Array.from({ length: c }, (_, channel) =>
-    x.filter((__, at) => Math.floor(at / (h * w)) % c === channel),
-  );
-  const mean = channels.map((values) => values.reduce((sum, v) => sum + v, 0) / (b * h * w));
-  const variance = channels.map(
-    (values, channel) => values.reduce((sum, v) => sum + (v - mean[channel]) ** 2, 0) / (b * h * w),
-  );
-  return { mean, variance };
 }

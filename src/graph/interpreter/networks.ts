@@ -9,8 +9,9 @@ type NetworkName =
   | "ConvWeightGrad"
   | "BatchNorm"
   | "Normalise"
-  | "BatchNormGrad"
   | "ChannelAffine"
+  | "ChannelBlend"
+  | "ChannelDot"
   | "MaxPool"
   | "UpsampleNearest"
   | "SumPool";
@@ -52,11 +53,14 @@ export const networkRules: { [K in NetworkName]: InterpreterRule<K> } = {
     });
     return [dx];
   },
-  ConvWeightGrad: ([x, dy], geometry, [{ shape }]) => {
+  ConvWeightGrad: (inputs, geometry, [{ shape }]) => {
     const dWeight = zeros64(shape);
-    eachTap(x.shape, shape, dy.shape, geometry, (atX, atWeight, atY) => {
-      dWeight.data[atWeight] += x.data[atX] * dy.data[atY];
-    });
+    for (let i = 0; i < inputs.length; i += 2) {
+      const [x, dy] = inputs.slice(i, i + 2);
+      eachTap(x.shape, shape, dy.shape, geometry, (atX, atWeight, atY) => {
+        dWeight.data[atWeight] += x.data[atX] * dy.data[atY];
+      });
+    }
     return [dWeight];
   },
 
@@ -68,20 +72,6 @@ export const networkRules: { [K in NetworkName]: InterpreterRule<K> } = {
     return [normalise([x, scale, bias, ...statistics], epsilon), ...statistics];
   },
   Normalise: (inputs, { epsilon }) => [normalise(inputs, epsilon)],
-  // With n elements a channel, r = 1 / sqrt(variance + epsilon) and z = (x - mean) · r:
-  // dbias = Σ dy, dscale = Σ dy · z, dx = scale · r · (dy - dbias / n - z · dscale / n).
-  BatchNormGrad: ([x, scale, mean, variance, dy], { epsilon }) => {
-    const dx = zeros64(x.shape);
-    const count = x.data.length / x.shape[1];
-    const r = variance.data.map((v) => 1 / Math.sqrt(v + epsilon));
-    const z = (i: number, c: number) => (x.data[i] - mean.data[c]) * r[c];
-    const dbias = channelSums(x, (i) => dy.data[i]);
-    const dscale = channelSums(x, (i, c) => dy.data[i] * z(i, c));
-    eachChannelElement(x.shape, (i, c) => {
-      dx.data[i] = scale.data[c] * r[c] * (dy.data[i] - dbias[c] / count - (z(i, c) * dscale[c]) / count);
-    });
-    return [dx, tensor64(scale.shape, dscale), tensor64(scale.shape, dbias)];
-  },
   ChannelAffine: ([x, scale, bias]) => {
     const y = zeros64(x.shape);
     eachChannelElement(x.shape, (i, c) => {
@@ -89,6 +79,19 @@ export const networkRules: { [K in NetworkName]: InterpreterRule<K> } = {
     });
     return [y];
   },
+  ChannelBlend: ([a, scaleA, b, scaleB, bias]) => {
+    const y = zeros64(a.shape);
+    eachChannelElement(a.shape, (i, c) => {
+      y.data[i] = a.data[i] * scaleA.data[c] + b.data[i] * scaleB.data[c] + bias.data[c];
+    });
+    return [y];
+  },
+  ChannelDot: ([a, b], _, [{ shape }]) => [
+    tensor64(
+      shape,
+      channelSums(a, (i) => a.data[i] * b.data[i]),
+    ),
+  ],
 
   MaxPool: ([x], { kernel, stride, pad }, [{ shape }]) => {
     const y = tensor64(shape, new Float64Array(sizeOf(shape)).fill(Number.NEGATIVE_INFINITY));
