@@ -7,5 +7,6 @@ export {
   readPyTorchCheckpoint,
 } from "./pytorch/checkpoint.js";
 export { describeFileKind, fileKind } from "./pytorch/file-kind.js";
+export { reverseNodes } from "./reverse-nodes.js";
 export * from "./safetensors.js";
 export * from "./serialise.js";

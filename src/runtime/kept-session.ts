@@ -1,4 +1,6 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
+import { reverseNodes } from "../onnx/index.js";
 import { type ProgramCache, programKey } from "./program-cache.js";
 
 /**
@@ -20,7 +22,12 @@ export async function createKeptSession(
       cache.discard(key);
     }
   }
-  return cache.fill(key, (path) =>
-    InferenceSession.create(model, path === null ? options : { ...options, optimizedModelFilePath: path }),
-  );
+  return cache.fill(key, async (path) => {
+    if (path === null) return InferenceSession.create(model, options);
+    const session = await InferenceSession.create(model, { ...options, optimizedModelFilePath: path });
+    // ONNX Runtime writes nodes in the order in which it runs them. Of a node's inputs it computes first the one whose
+    // node comes last in the file: so it runs them in this order again, and needs no more memory than the first time.
+    writeFileSync(path, reverseNodes(readFileSync(path)));
+    return session;
+  });
 }

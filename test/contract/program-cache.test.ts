@@ -12,15 +12,19 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Tensor } from "onnxruntime-node";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { resolveTrainConfig } from "../../src/config/index.js";
-import { add, Graph } from "../../src/graph/index.js";
+import { add, Graph, matMul, mul, neg, relu, sigmoid } from "../../src/graph/index.js";
+import { readModelMetadata, reverseNodes, serialise } from "../../src/onnx/index.js";
 import { Program } from "../../src/runtime/index.js";
+import { createKeptSession } from "../../src/runtime/kept-session.js";
 import { ProgramCache, programKey } from "../../src/runtime/program-cache.js";
 import { hostTensor } from "../../src/tensor/index.js";
 import { declareForTraining, TrainingSession } from "../../src/training/session.js";
 import { initialTensors } from "../../src/training/state-layout.js";
 import { Predictor } from "../../src/training/predictor.js";
+import { nodesOf } from "../support/onnx-nodes.js";
 import { smallBatch } from "../support/small-batch.js";
 import { tinyModel } from "../support/tiny-model.js";
 
@@ -107,6 +111,49 @@ describe.each([
     expect(entries()).toEqual([entry]);
     expect(statSync(entry).mtimeMs).toBeGreaterThan(longAgo.getTime());
     expect(readFileSync(entry).equals(written)).toBe(true);
+  });
+});
+
+describe("a kept program", () => {
+  it("runs its nodes in the order in which the program that it was kept from does", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", "float32", [2, 2]);
+    const left = Array.from({ length: 4 }, (_, i) => matMul(sigmoid(add(x, i + 1)), relu(mul(x, i + 1))));
+    const right = left.map((value, i) => matMul(neg(value), left[(i + 1) % 4]));
+    graph.output("y", [...left, ...right].reduce(add));
+    graph.output("z", right.reduce(mul));
+    const model = serialise(graph);
+    const cache = new ProgramCache(programs);
+    const profiles = join(folder, "profiles");
+    const orderOfRun = async () => {
+      mkdirSync(profiles);
+      const profile = { enableProfiling: true, profileFilePrefix: join(profiles, "p") };
+      const options = { graphOptimizationLevel: "all", intraOpNumThreads: 1, ...profile } as const;
+      const session = await createKeptSession(model, options, cache);
+      await session.run({ x: new Tensor("float32", [1, 2, 3, 4], [2, 2]) });
+      session.endProfiling();
+      await session.release();
+      const [file] = readdirSync(profiles);
+      const events: { cat: string; name: string }[] = JSON.parse(readFileSync(join(profiles, file), "utf8"));
+      rmSync(profiles, { recursive: true });
+      return events.flatMap(({ cat, name }) =>
+        cat === "Node" && name.endsWith("_kernel_time") ? [name] : [],
+      );
+    };
+    const first = await orderOfRun();
+    expect(first.length).toBeGreaterThan(20);
+    expect(await orderOfRun()).toEqual(first);
+  });
+
+  it("is the model with its nodes reversed, and nothing else changed", () => {
+    const graph = new Graph();
+    const x = graph.input("x", "float32", [2, 2]);
+    graph.output("y", relu(neg(mul(x, x))));
+    const model = serialise(graph, { metadata: { made: "here" } });
+    const reversed = reverseNodes(model);
+    expect(nodesOf(reversed).map(({ operator }) => operator)).toEqual(["Identity", "Relu", "Neg", "Mul"]);
+    expect(readModelMetadata(reversed, "reversed")).toEqual({ made: "here" });
+    expect(Buffer.from(reverseNodes(reversed)).equals(model)).toBe(true);
   });
 });
 
