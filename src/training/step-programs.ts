@@ -11,6 +11,7 @@ type Tensors = ReadonlyMap<string, HostTensor>;
 
 /** A compiled training step for one batch size and one capacity of targets. */
 export interface StepProgram {
+  readonly batch: number;
   readonly inputs: ReadonlySet<string>;
   readonly dropouts: readonly DropoutSpec[];
   readonly capacity: number;
@@ -27,9 +28,9 @@ export interface BranchStep {
   readonly threads: number;
 }
 
-/** Compiles training steps on demand and keeps them: one for each batch size, at its latest capacity. */
+/** Compiles training steps on demand and keeps the latest: a training's batches are alike, and targets rarely outgrow it. */
 export class StepPrograms {
-  readonly #programs = new Map<number, StepProgram>();
+  #latest: StepProgram | null = null;
 
   /** @param apart the same step by branch, which then run side by side; null for one program */
   constructor(
@@ -40,15 +41,13 @@ export class StepPrograms {
 
   /** The program for `batch` images whose targets are padded to `capacity` rows a level. */
   async get(batch: number, capacity: number): Promise<StepProgram> {
-    const known = this.#programs.get(batch);
-    if (known?.capacity === capacity) return known;
-    await known?.close();
-    const compiled = await this.compile(batch, capacity);
-    this.#programs.set(batch, compiled);
-    return compiled;
+    if (this.#latest?.batch === batch && this.#latest.capacity === capacity) return this.#latest;
+    await this.close();
+    this.#latest = await this.compile(batch, capacity);
+    return this.#latest;
   }
 
-  /** Compiles a step outside the cache; with `inspect` it has every parameter's gradient as an output. */
+  /** Compiles a step that is not kept; with `inspect` it has every parameter's gradient as an output. */
   async compile(batch: number, capacity: number, inspect = false): Promise<StepProgram> {
     if (this.apart && !inspect) return compileApart(this.apart, { batch, capacity }, this.options);
     const options = { ...this.fixed, batch, capacity, inspect };
@@ -57,8 +56,8 @@ export class StepPrograms {
   }
 
   async close(): Promise<void> {
-    for (const program of this.#programs.values()) await program.close();
-    this.#programs.clear();
+    await this.#latest?.close();
+    this.#latest = null;
   }
 }
 
@@ -88,6 +87,7 @@ async function compileWeighting(
   return {
     inputs: new Set(program.inputs.keys()),
     dropouts,
+    batch: options.batch,
     capacity: options.capacity,
     run: (feeds) => program.run(feeds),
     close: () => program.close(),
@@ -120,7 +120,7 @@ async function compileApart(
   return {
     inputs: new Set(programs.flatMap((program) => [...program.inputs.keys()])),
     dropouts: built.flatMap(({ dropouts }) => dropouts),
-    capacity: shape.capacity,
+    ...shape,
     run: async (feeds) => {
       const runs = programs.map(
         (program, i) => () => program.run(new Map([...feeds, ...built[i].constants])),
@@ -158,6 +158,7 @@ async function compileCombining(
   return {
     inputs: new Set([...gradients.inputs.keys(), ...update.inputs.keys()]),
     dropouts: graphs.gradients.dropouts,
+    batch: options.batch,
     capacity: options.capacity,
     run: async (feeds, place) => {
       const first = await gradients.run(feeds);
