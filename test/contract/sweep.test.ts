@@ -430,4 +430,24 @@ describe("a sweep's directory", () => {
     );
     expect(readFileSync(join(moved, "sweep.yaml"), "utf8")).not.toContain(moved);
   });
+
+  it("has no final run of an arm that did not go on, though what it was screened by counts for both stages", () => {
+    const directory = join(folder, "screened");
+    const stages = "stages: [{name: screen, seeds: [0], keep: 1}, {name: finals}]\n";
+    claimSweep(directory, planOf(`grid: {alpha: [1, 2]}\nseeds: [0, 1]\n${stages}`))();
+    const finals = () => openSweep(directory).runs.flatMap(({ name, isFinal }) => (isFinal ? [name] : []));
+    const finish = (name: string, fitness: number) => {
+      const run = join(directory, "runs", name);
+      mkdirSync(run, { recursive: true });
+      const at = { time: "2026-01-01T00:00:00.000Z", epoch: 1, step: 1 };
+      const validation = { ...at, type: "validation", split: "val", metrics: {}, fitness };
+      const events = [validation, { ...at, type: "end", reason: "completed" }];
+      writeFileSync(join(run, "events.jsonl"), events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+      for (const file of ["config.yaml", "last.safetensors"]) writeFileSync(join(run, file), "");
+    };
+    finish("screen,alpha=1,seed=0", 0.2);
+    expect(finals()).toHaveLength(4);
+    finish("screen,alpha=2,seed=0", 0.4);
+    expect(finals()).toEqual(["screen,alpha=2,seed=0", "finals,alpha=2,seed=1"]);
+  });
 });

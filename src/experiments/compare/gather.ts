@@ -38,7 +38,7 @@ export interface Gathered {
 export function gatherRuns(paths: readonly string[]): Gathered {
   if (paths.length === 1 && existsSync(join(paths[0], sweepFiles.plan))) {
     const sweep = openSweep(paths[0]);
-    const runs = sweep.runs.filter(({ isFinal, state }) => isFinal && state !== "pruned");
+    const runs = sweep.runs.filter(({ isFinal }) => isFinal);
     return { sweep, runs: runs.map((run) => ({ ...run, data: run.dataYaml, state: stateOf(run.state) })) };
   }
   const full = paths.map((path) => resolve(path));

@@ -26,6 +26,8 @@ export interface Selection {
 export interface Decisions {
   readonly runs: ReadonlyMap<string, Decision>;
   readonly selections: readonly Selection[];
+  /** Arms that no comparison has left behind. */
+  readonly alive: readonly string[];
 }
 
 /**
@@ -65,7 +67,7 @@ export function decide(plan: SweepPlan, facts: ReadonlyMap<string, RunFacts>): D
     isBlocked ||= own().some(({ id }) => ["train", "wait"].includes(actions.get(id)?.action ?? "wait"));
     if (!isBlocked && stage.keep !== null) compare(stage.name, null, stage.keep, runs);
   }
-  return { runs: actions, selections };
+  return { runs: actions, selections, alive };
 }
 
 /** How many arms go on: of all, or of each family. */

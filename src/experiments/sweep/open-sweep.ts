@@ -28,7 +28,7 @@ export interface SweepRun {
   readonly fold: number | null;
   /** Names of the stages that it belongs to; `all` where the sweep has none. */
   readonly stages: readonly string[];
-  /** Whether it is of the last stage, whose arms are what the sweep compares. */
+  /** Whether it is of the last stage and of an arm that has come there, or may yet: what the sweep compares. */
   readonly isFinal: boolean;
   /** An ordinary run directory, which is there once the run has begun. */
   readonly directory: string;
@@ -63,7 +63,7 @@ export interface Sweep {
 export function openSweep(directory: string): Sweep {
   const plan = readPlan(directory);
   const facts = readAllFacts(directory, plan.runs);
-  const decisions = decide(plan, facts).runs;
+  const { runs: decisions, alive } = decide(plan, facts);
   const last = plan.stages[plan.stages.length - 1].name;
   return {
     directory,
@@ -77,7 +77,7 @@ export function openSweep(directory: string): Sweep {
       const isPruned = decisions.get(id)?.action === "pruned";
       return {
         ...{ id, name, arm, settings, seed, fold, stages },
-        isFinal: stages.includes(last),
+        isFinal: stages.includes(last) && alive.includes(arm),
         directory: runDirectoryOf(directory, name),
         dataYaml: data,
         config: configOf(plan.base, run, runDirectoryOf(directory, name)),
