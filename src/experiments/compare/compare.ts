@@ -10,6 +10,7 @@ import { type Cost, costOf } from "./cost.js";
 import { endpointsOf } from "./delta-m.js";
 import { groupDesigns } from "./designs.js";
 import { type ComparedRun, gatherRuns } from "./gather.js";
+import { measureLatencies } from "./latency.js";
 import { notesOf, noteText } from "./notes.js";
 import { practicalityOf, sensitivities } from "./practicality.js";
 import { PredictionStore, type PredictionOptions } from "./predictions.js";
@@ -129,14 +130,20 @@ async function costsOf(
   measure: PredictionOptions | null,
   onProgress: (message: string) => void,
 ): Promise<Map<ScoredDesign, Cost>> {
-  const costs = new Map<ScoredDesign, Cost>();
-  for (const scored of designs) {
-    const finished = scored.design.runs.filter(({ state }) => state === "finished");
-    if (finished.length === 0) continue;
-    onProgress(`${measure ? "latency" : "cost"}: ${scored.design.name}`);
-    costs.set(scored, await costOf(finished, measure));
-  }
-  return costs;
+  const trained = designs.flatMap((scored) => {
+    const runs = scored.design.runs.filter(({ state }) => state === "finished");
+    return runs.length > 0 ? [{ scored, runs }] : [];
+  });
+  if (measure) onProgress(`latency of ${trained.length} designs in turns`);
+  const latencies =
+    measure &&
+    (await measureLatencies(
+      trained.map(({ runs }) => runs[0]),
+      measure,
+    ));
+  return new Map(
+    trained.map(({ scored, runs }, i) => [scored, { ...costOf(runs), latencyMs: latencies?.[i] ?? null }]),
+  );
 }
 
 function factsOf({ designs }: Scores, costs: ReadonlyMap<ScoredDesign, Cost>) {

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { median } from "simple-statistics";
-import { FrameLoader, listFrames, loadDataDescription } from "../../data/index.js";
 import type { Graph } from "../../graph/index.js";
 import { buildDeployGraph, summariseModel } from "../../models/index.js";
-import { type LoggedEvent, Predictor, readEvents, runFiles } from "../../training/index.js";
+import { type LoggedEvent, readEvents, runFiles } from "../../training/index.js";
 import type { ComparedRun } from "./gather.js";
-import { openRun, type PredictionOptions } from "./predictions.js";
+import { openRun } from "./predictions.js";
 
 /** What a design costs. */
 export interface Cost {
@@ -22,7 +21,7 @@ export interface Cost {
   readonly epochSeconds: number | null;
   /** Largest resident memory of the process up to the end of its last epoch, the most of all runs (bytes). */
   readonly memoryBytes: number | null;
-  /** Median of the network alone on one image (ms), measured here and now; null unless asked for. */
+  /** Median of the network alone on one image (ms), measured here and now (`measureLatencies`); null unless asked for. */
   readonly latencyMs: number | null;
   /** Networks that stand side by side, sharing nothing. */
   readonly networks: number;
@@ -30,13 +29,9 @@ export interface Cost {
   readonly operators: readonly string[];
 }
 
-const warmUps = 5;
-const timedRuns = 30;
-
-/** @param measure measure the latency with these options; null: do not */
-export async function costOf(runs: readonly ComparedRun[], measure: PredictionOptions | null): Promise<Cost> {
-  const opened = openRun(runs[0]);
-  const { model, metadata, tensors } = opened;
+/** What the runs of a design tell of its cost. */
+export function costOf(runs: readonly ComparedRun[]): Omit<Cost, "latencyMs"> {
+  const { model, metadata, tensors } = openRun(runs[0]);
   const { size } = metadata.config;
   const { parameters, flops } = summariseModel(model, { batch: 1, ...size });
   const graph = buildDeployGraph(model, tensors, { batch: 1, ...size });
@@ -49,7 +44,6 @@ export async function costOf(runs: readonly ComparedRun[], measure: PredictionOp
     stepSeconds: medianOf(logs.flatMap(stepTimes)),
     epochSeconds: medianOf(epochs.map(({ seconds }) => seconds)),
     memoryBytes: epochs.length > 0 ? Math.max(...epochs.map(({ memoryBytes }) => memoryBytes)) : null,
-    latencyMs: measure && (await latencyOf(runs[0], opened, measure)),
     networks: Math.max(1, model.alone.size),
     operators: operatorsOf(graph),
   };
@@ -71,29 +65,6 @@ function eventsOf(directory: string): LoggedEvent[] {
 
 function operatorsOf(graph: Graph): string[] {
   return [...new Set(graph.nodes.map(({ op }) => op))].sort();
-}
-
-async function latencyOf(
-  run: ComparedRun,
-  { model, metadata, tensors }: ReturnType<typeof openRun>,
-  options: PredictionOptions,
-): Promise<number> {
-  const { size } = metadata.config;
-  const frames = listFrames(loadDataDescription(run.data), "val");
-  const predictor = await Predictor.create(model, tensors, size, options);
-  const loader = new FrameLoader(frames, size, { cacheBytes: 0 });
-  try {
-    const times: number[] = [];
-    for (let i = 0; i < warmUps + timedRuns; i++) {
-      const { images } = await loader.batch([i % frames.length]);
-      const start = performance.now();
-      await predictor.predict(images);
-      if (i >= warmUps) times.push(performance.now() - start);
-    }
-    return median(times);
-  } finally {
-    await Promise.all([predictor.close(), loader.close()]);
-  }
 }
 
 function medianOf(values: readonly number[]): number | null {
