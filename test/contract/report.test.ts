@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { labelled } from "../../src/experiments/report/charts.js";
 import type { FindingCode } from "../../src/data/index.js";
 import { harmless, reportCsv } from "../../src/experiments/report/csv.js";
 import type {
@@ -198,6 +199,26 @@ describe("a page", () => {
     expect(new Set(ids).size).toBe(ids.length);
     const used = [...page.matchAll(/(?:href="#|aria-labelledby=")([^"]+)"/g)].map(([, id]) => id);
     expect(ids).toEqual(expect.arrayContaining(used));
+  });
+});
+
+describe("the points of the Pareto chart", () => {
+  it("of a crowd, the highest has the letters of all; those on the front lie on top", () => {
+    const point = (letters: string, flops: number, value: number, isFront = false) => ({
+      ...{ letters, isFront },
+      at: [flops, value] as const,
+    });
+    const points = [point("A", 1, 0.52, true), point("B", 1, 0.55), point("C", 1, 0.1), point("D", 9, 0.54)];
+    expect(labelled(points).map(({ letters, at }) => [letters, at[1]])).toEqual([
+      ["A, B", 0.55],
+      ["C", 0.1],
+      ["D", 0.54],
+      ["", 0.52],
+    ]);
+    expect(labelled([point("A", 1, 0.5), point("B", 1, 0.5)]).map(({ letters }) => letters)).toEqual([
+      "A, B",
+      "",
+    ]);
   });
 });
 

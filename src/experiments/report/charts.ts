@@ -147,8 +147,10 @@ export interface ParetoPoint {
 export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Figure {
   const endpoints = ["map50", "balancedAccuracy"] as const;
   const charts = endpoints.flatMap((endpoint): Chart[] => {
-    const shown = points.filter((point) => point[endpoint] !== null);
-    if (shown.length === 0) return [];
+    const placed = points.flatMap(({ letter, flops, isFront, [endpoint]: value }) =>
+      value === null ? [] : [{ letters: letter, at: [flops, value] as const, isFront }],
+    );
+    if (placed.length === 0) return [];
     const title = plainText(say(`metric.${endpoint}`));
     const option: EChartsOption = {
       animation: false,
@@ -160,9 +162,9 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
         type: "scatter",
         symbolSize: 12,
         label: { show: true, position: "top", formatter: "{b}", color: "#1d2430", fontSize: 12 },
-        data: together(shown, endpoint).map(({ letter, flops, isFront, [endpoint]: value }) => ({
-          name: letter,
-          value: [flops / 1e9, value ?? 0],
+        data: labelled(placed).map(({ letters, at: [flops, value], isFront }) => ({
+          name: letters,
+          value: [flops / 1e9, value],
           itemStyle: { color: isFront ? "#0072b2" : "#fff", borderColor: "#0072b2", borderWidth: 2 },
         })),
       },
@@ -173,16 +175,37 @@ export function paretoFigure(points: readonly ParetoPoint[], { say }: Texts): Fi
   return { name: "pareto", title, caption: "", legend: [], columns: charts.length === 2 ? 2 : 1, charts };
 }
 
-/** Points that lie on one another as one, with the letters of all. */
-function together(points: readonly ParetoPoint[], endpoint: "map50" | "balancedAccuracy"): ParetoPoint[] {
-  const places = new Map<string, ParetoPoint>();
+/** A point with its letter, or with those of all points around it, or with none where another one has it. */
+interface PlacedPoint {
+  readonly letters: string;
+  readonly at: readonly [flops: number, value: number];
+  readonly isFront: boolean;
+}
+
+/** Shares of the two axes within which letters would cover each other. */
+const nearness = [0.04, 0.14] as const;
+
+/** The points, those on the front on top; of each crowd one has the letters of all. */
+export function labelled(points: readonly PlacedPoint[]): PlacedPoint[] {
+  const spans = ([0, 1] as const).map((axis) => {
+    const values = points.map(({ at }) => at[axis]);
+    return Math.max(...values) - Math.min(...values);
+  });
+  const crowds: PlacedPoint[][] = [];
   for (const point of points) {
-    const place = `${point.flops} ${point[endpoint]}`;
-    const known = places.get(place);
-    const letter = known ? `${known.letter}, ${point.letter}` : point.letter;
-    places.set(place, { ...point, letter, isFront: point.isFront || known?.isFront === true });
+    const isNear = (other: PlacedPoint) =>
+      nearness.every((share, axis) => Math.abs(other.at[axis] - point.at[axis]) <= share * spans[axis]);
+    const around = crowds.find((crowd) => crowd.some(isNear));
+    if (around) around.push(point);
+    else crowds.push([point]);
   }
-  return [...places.values()];
+  return crowds
+    .flatMap((crowd) => {
+      const highest = crowd.reduce((high, point) => (point.at[1] > high.at[1] ? point : high));
+      const letters = crowd.map((point) => point.letters).join(", ");
+      return crowd.map((point) => ({ ...point, letters: point === highest ? letters : "" }));
+    })
+    .sort((a, b) => Number(a.isFront) - Number(b.isFront));
 }
 
 function unitOption(x: string, y: string, curves: readonly ClassCurve[]): EChartsOption {
