@@ -13,7 +13,7 @@ export async function createKeptSession(
   options: InferenceSession.SessionOptions,
   cache: ProgramCache,
 ): Promise<InferenceSession> {
-  const key = programKey(model, options);
+  const key = programKey(model, { ...options, nodes: "reversed" });
   const kept = cache.read(key);
   if (kept) {
     try {
