@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { formatBalance, measureBalance } from "./balance.js";
+import { formatConvolutions, measureConvolutions } from "./convolutions.js";
 import { formatDual, measureDual } from "./dual.js";
 import { formatEpochs, measureEpochs } from "./epoch.js";
 import { formatReport } from "./format.js";
@@ -114,6 +115,19 @@ program
   .action(async ({ json, ...options }) => {
     print(json, await measureBalance(options, say), formatBalance);
   });
+
+program
+  .command("convolutions")
+  .description("each convolution of a training step in ONNX Runtime's plain and blocked layout")
+  .option("--model <name>", "model by name", "joint-yolov5n")
+  .option("--size <pixels>", "side of the square images, a multiple of 32", integer, 320)
+  .option("--batches <list>", "batch sizes", integers, [1, 2, 4, 8])
+  .option("--threads <count>", "threads", integer, 2)
+  .option("--rounds <count>", "rounds in which each form runs once", integer, 15)
+  .option("--json", "print JSON alone")
+  .action(async ({ json, ...options }) =>
+    print(json, await measureConvolutions(options, say), formatConvolutions),
+  );
 
 program
   .command("dual")

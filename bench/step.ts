@@ -95,6 +95,15 @@ export function openSession(
   return openSyntheticSession(inputOf(options), { model, threads, ...changes });
 }
 
+/** The graph of a training step, as it is before it is fitted to the processor. */
+export async function stepGraph(options: StepOptions): Promise<Graph> {
+  const compiled = observeCompilation();
+  const { session } = openSession(options);
+  await session.step(syntheticBatch(inputOf(options)));
+  await session.close();
+  return compiled().graph;
+}
+
 /** A session with its program compiled by a first step. */
 async function prepare(
   options: StepOptions,

@@ -112,8 +112,11 @@ function nodeFlops({ op, attrs, inputs, outputs }: Node): number {
       return 2 * sizeOf(outputs[0].shape) * sizeOf(inputs[1].shape.slice(1));
     case "ConvInputGrad":
       return 2 * sizeOf(inputs[0].shape) * sizeOf(inputs[1].shape.slice(1));
-    case "ConvWeightGrad":
-      return 2 * sizeOf(inputs[1].shape) * sizeOf(outputs[0].shape.slice(1));
+    case "ConvWeightGrad": {
+      const cotangents = inputs.filter((_, i) => i % 2 === 1);
+      const elements = cotangents.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+      return 2 * elements * sizeOf(outputs[0].shape.slice(1));
+    }
     case "MatMul": {
       const { transA } = attrs as Node<"MatMul">["attrs"];
       return 2 * sizeOf(outputs[0].shape) * (inputs[0].shape.at(transA ? -2 : -1) as number);

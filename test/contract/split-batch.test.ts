@@ -23,6 +23,7 @@ import {
   type Value,
   verify,
 } from "../../src/graph/index.js";
+import { trainingStepFlops } from "../../src/models/index.js";
 import { Program } from "../../src/runtime/index.js";
 import { fromNumbers, type HostTensor, randomStream, sizeOf, toNumbers } from "../../src/tensor/index.js";
 
@@ -111,6 +112,7 @@ describe("splitBatch", () => {
     expect([...inParts.inputs.keys()]).toEqual([...graph.inputs.keys()]);
     expect([...inParts.outputs.keys()]).toEqual([...graph.outputs.keys()]);
     expect(batchesOf(inParts)).toEqual(parts);
+    expect(trainingStepFlops(inParts)).toBe(trainingStepFlops(graph));
     const feeds = numbersFor(graph);
     const results = interpret(inParts, feeds);
     for (const [name, { data }] of interpret(graph, feeds)) {
