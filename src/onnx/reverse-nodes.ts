@@ -8,14 +8,14 @@ interface Field {
   readonly tag: number;
   /** The whole field, its tag included. */
   readonly bytes: Uint8Array;
-  /** What a length-delimited field holds; empty for others. */
-  readonly content: Uint8Array;
+  /** What a length-delimited field holds; null for others. */
+  readonly content: Uint8Array | null;
 }
 
 /** An ONNX model with its nodes in the opposite order, and everything else as it was, fields that we do not know included. */
 export function reverseNodes(model: Uint8Array): Uint8Array {
   const parts = fieldsOf(model).flatMap(({ tag, bytes, content }) => {
-    if (tag !== modelGraph) return [bytes];
+    if (tag !== modelGraph || content === null) return [bytes];
     const fields = fieldsOf(content);
     const nodes = fields.filter((field) => field.tag === graphNode).reverse();
     const others = fields.filter((field) => field.tag !== graphNode);
@@ -31,12 +31,8 @@ function fieldsOf(message: Uint8Array): Field[] {
   while (reader.pos < reader.len) {
     const start = reader.pos;
     const tag = reader.uint32();
-    let content: Uint8Array = new Uint8Array();
-    if ((tag & 7) === 2) {
-      const length = reader.uint32();
-      content = message.subarray(reader.pos, reader.pos + length);
-      reader.skip(length);
-    } else reader.skipType(tag & 7);
+    const content = (tag & 7) === 2 ? reader.bytes() : null;
+    if (content === null) reader.skipType(tag & 7);
     fields.push({ tag, bytes: message.subarray(start, reader.pos), content });
   }
   return fields;

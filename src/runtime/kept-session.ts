@@ -1,6 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
-import { reverseNodes } from "../onnx/index.js";
 import { type ProgramCache, programKey } from "./program-cache.js";
 
 /**
@@ -13,7 +11,7 @@ export async function createKeptSession(
   options: InferenceSession.SessionOptions,
   cache: ProgramCache,
 ): Promise<InferenceSession> {
-  const key = programKey(model, { ...options, nodes: "reversed" });
+  const key = programKey(model, options);
   const kept = cache.read(key);
   if (kept) {
     try {
@@ -22,12 +20,7 @@ export async function createKeptSession(
       cache.discard(key);
     }
   }
-  return cache.fill(key, async (path) => {
-    if (path === null) return InferenceSession.create(model, options);
-    const session = await InferenceSession.create(model, { ...options, optimizedModelFilePath: path });
-    // ONNX Runtime writes nodes in the order in which it runs them. Of a node's inputs it computes first the one whose
-    // node comes last in the file: so it runs them in this order again, and needs no more memory than the first time.
-    writeFileSync(path, reverseNodes(readFileSync(path)));
-    return session;
-  });
+  return cache.fill(key, (path) =>
+    InferenceSession.create(model, path === null ? options : { ...options, optimizedModelFilePath: path }),
+  );
 }

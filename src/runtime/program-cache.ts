@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, ut
 import { arch, cpus, homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { errnoOf, ioError, writeFileAtomically } from "../io/index.js";
+import { reverseNodes } from "../onnx/index.js";
 import { onnxruntimeVersion } from "./version.js";
 
 /** Names that the cache gives; nothing else in its folder is touched. */
@@ -14,7 +15,7 @@ const defaultLimitBytes = 2 ** 30;
 
 /**
  * Programs as ONNX Runtime has optimised them, kept on the disk from one start to the next. An entry is a file
- * `KEY.program`: the SHA-256 of an ONNX model, then the model. What is damaged counts as absent; what has not been
+ * `KEY.program`: the SHA-256 of an ONNX model, then the model, its nodes reversed. What is damaged counts as absent; what has not been
  * read for longest goes first where the entries outgrow the limit. A folder that refuses costs a warning of the
  * process, never a run.
  */
@@ -88,7 +89,9 @@ export class ProgramCache {
 
   #write(key: string, file: string): void {
     try {
-      const model = readFileSync(file);
+      // ONNX Runtime writes nodes in the order in which it runs them. Of a node's inputs it computes first the one whose
+      // node comes last in the file: so it runs them in this order again, and needs no more memory than the first time.
+      const model = reverseNodes(readFileSync(file));
       writeFileAtomically(this.#path(key), Buffer.concat([sha256(model), model]));
       this.#trim();
     } catch (error) {
@@ -128,7 +131,14 @@ export class ProgramCache {
  * form depends on besides: its version and the processor with its extensions.
  */
 export function programKey(model: Uint8Array, options: object): string {
-  const place = [onnxruntimeVersion, process.platform, arch(), cpus()[0]?.model, processorFlags()];
+  const place = [
+    "nodes reversed",
+    onnxruntimeVersion,
+    process.platform,
+    arch(),
+    cpus()[0]?.model,
+    processorFlags(),
+  ];
   const about = JSON.stringify([place, options]);
   return createHash("sha256").update(`${about.length}:${about}`).update(model).digest("hex");
 }

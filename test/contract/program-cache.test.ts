@@ -200,8 +200,10 @@ describe("the program cache", () => {
     mkdirSync(programs, { recursive: true });
     const cache = new ProgramCache(programs, 250);
     const key = (digit: string): string => digit.repeat(64);
+    // A model of 68 bytes, that has its producer's name alone: field 2, of 66 bytes.
+    const model = (digit: string) => Buffer.concat([Buffer.of(0x12, 66), Buffer.alloc(66, digit)]);
     const put = (digit: string): Promise<void> =>
-      cache.fill(key(digit), async (path) => writeFileSync(path ?? "", Buffer.alloc(68, digit)));
+      cache.fill(key(digit), async (path) => writeFileSync(path ?? "", model(digit)));
     mkdirSync(join(programs, "new-abcdef"));
     utimesSync(join(programs, "new-abcdef"), longAgo, longAgo);
     writeFileSync(join(programs, "notes.txt"), "mine");
